@@ -1,0 +1,193 @@
+import type { Cardinality, Json, MaybePromise } from '../types.js'
+import type { Rng } from '../util/rng.js'
+import type { PlanNode } from './node.js'
+
+/**
+ * The position of a cursor and of everything below it, as JSON. It says which elements were delivered, never what they
+ * were, and counts elements, so that it does not depend on chunk sizes, parallelism or buffer sizes.
+ */
+export interface State {
+  /** What the operator itself needs. */
+  readonly self?: Json
+  /** The states of the inputs; absent when the operator has none or begins afresh. */
+  readonly inputs?: readonly State[]
+  /** After restoring: leave out that many outputs of this cursor. */
+  readonly drop?: number
+  /** After restoring: ordinals among the outputs at which an error, delivered before, is passed over. */
+  readonly faults?: readonly number[]
+  /** Why this cursor cannot be restored. The engine throws it when a checkpoint is asked for. */
+  readonly refused?: string
+}
+
+/**
+ * A running operator.
+ *
+ * - `pull(max)` gives 1 to `max` elements, or `null` at the end (and from then on). It returns a plain value when nothing
+ *   has to be awaited. It is never called while an earlier pull is pending, nor after `close`.
+ * - It takes no more from its inputs than it needs for `max`, unless the operator is a declared buffer.
+ * - An error at an element is thrown (or rejected) after all elements before it were delivered; the next pull goes on
+ *   behind that element.
+ */
+export interface Cursor<T> {
+  pull(max: number): MaybePromise<T[] | null>
+  /**
+   * The position right behind the last element that `pull` returned; never called while a pull is pending. `inputs`
+   * defaults to the present states of the inputs, which is right for every operator that holds no elements back.
+   */
+  save?(): Saved
+  /** Releases what the cursor itself holds and waits for user functions in flight. The engine closes the inputs. */
+  close?(): MaybePromise<void>
+}
+
+/** What a cursor says of its position. See {@link State}. */
+export interface Saved {
+  readonly self?: Json
+  readonly inputs?: readonly State[]
+  readonly refused?: string
+}
+
+/** An opened input, owned by the engine: same contract as {@link Cursor}, with the state of the whole subtree. */
+export interface Input<T = unknown> {
+  pull(max: number): MaybePromise<T[] | null>
+  save(): State
+  /** Ends it early, for operators that open and finish inputs while running. Idempotent. */
+  close(): Promise<void>
+}
+
+/**
+ * An input whose past positions can be told. Operators that hold elements back (buffers, windows, work in flight) pull
+ * through it, and save the position of the oldest element that they still owe instead of the element.
+ */
+export interface TrackedInput<T = unknown> {
+  pull(max: number): MaybePromise<T[] | null>
+  /** Number of elements taken so far; counting goes on from 0 in each cursor. */
+  readonly position: number
+  /** The state of the input right before the element of that ordinal. It must not have been released. */
+  stateAt(position: number): State
+  /** Promises that no position before this one will be asked for. */
+  release(position: number): void
+}
+
+/** What a user function learns beside the element. */
+export interface ElementContext {
+  /** Ordinal of the element in the input of the operator, from 0, in this epoch. */
+  readonly index: number
+  /** Random numbers that depend only on (seed, operator, epoch, index): the same at any parallelism, on any machine. */
+  readonly rng: Rng
+  /** Aborted when the iteration ends for any reason. */
+  readonly signal: AbortSignal
+}
+
+/** Elements by ordinal. `get` returns them in the order of `indices`, which are all inside `[0, length)`. */
+export interface RandomAccess<T = unknown> {
+  readonly length: number
+  get(indices: readonly number[]): MaybePromise<T[]>
+  close?(): MaybePromise<void>
+}
+
+/** What the engine gives to a cursor. */
+export interface OpenContext {
+  /** Aborted when the iteration ends for any reason. */
+  readonly signal: AbortSignal
+  /** Number of the pass over the data that this cursor is part of, from 0. */
+  readonly epoch: number
+  /** Key of the random numbers of this operator at this place, pass and branch; `seed` overrides the iteration's. */
+  randomKey(seed: number | undefined): readonly [number, number]
+  /** Remembers past states of an input. `every` is how many elements may have to be read again on restore (default 64). */
+  track<T>(input: Input<T>, every?: number): TrackedInput<T>
+  /** Opens a plan inside this cursor. The engine closes it with the cursor; the cursor may close it earlier. */
+  open<T>(node: PlanNode<T>, options?: NestedOptions): Input<T>
+  /** Elements of a plan by ordinal, where the source and every operator above it allow it, else `null`. */
+  randomAccess<T>(node: PlanNode<T>, options?: NestedOptions): RandomAccess<T> | null
+  /** Makes the contexts that user functions get. */
+  elementContext(index: number, seed?: number): ElementContext
+  /** The error for a user function that threw at that element. An abort stays what it is. */
+  userError(error: unknown, index: number): unknown
+  /** Memory shared by all iterations over this very node: where `cache` keeps what it has. */
+  readonly memo: Map<string, unknown>
+}
+
+/** How {@link OpenContext.open} opens a plan. */
+export interface NestedOptions {
+  readonly saved?: State | undefined
+  /** Default: the epoch of the cursor that opens it. */
+  readonly epoch?: number
+  /** Makes the random numbers of unseeded operators differ between plans opened by one cursor. Default 0. */
+  readonly branch?: number
+}
+
+/** One step of a fused loop. */
+export interface Stage {
+  readonly kind: 'map' | 'filter'
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a user function of any element type
+  readonly fn: (value: any, context: ElementContext) => unknown
+  /** Seed of the random numbers of `fn`. */
+  readonly seed?: number | undefined
+}
+
+/** An arithmetic selection of elements: `start, start + step, …`, at most `count` of them. */
+export interface Selection {
+  readonly start: number
+  readonly step: number
+  readonly count: number
+}
+
+/** A number that may be changed without changing the elements: a tuner's handle. `explain()` prints it. */
+export interface Knob {
+  readonly name: string
+  readonly value: number | 'auto'
+}
+
+/** What {@link Operator.open} gets. */
+export interface OpenArguments<P> {
+  readonly params: P
+  /** The opened inputs; empty for operators with `lazyInputs`. */
+  readonly inputs: readonly Input<any>[] // eslint-disable-line @typescript-eslint/no-explicit-any
+  /** The node itself, for operators that open their inputs themselves. */
+  readonly node: PlanNode
+  /** What `save().self` was, when this is a restore. */
+  readonly saved: Json | undefined
+  /** The saved states of the inputs, for operators with `lazyInputs`. */
+  readonly savedInputs: readonly State[] | undefined
+  readonly ctx: OpenContext
+}
+
+/**
+ * The definition of an operator: a frozen plain object that nodes point at. An open set: to add one, write one.
+ *
+ * `P` are its resolved parameters, `O` its elements.
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- nodes hold operators of any parameters
+export interface Operator<P = any, O = unknown> {
+  /** The name of the method on `Dataset`, where there is one. */
+  readonly name: string
+  /** Number of elements of a pass. Default: unknown. */
+  cardinality?(params: P, inputs: readonly Cardinality[]): Cardinality
+  /** The arguments as `explain()` shows them. Default: the params. */
+  describe?(params: P): string
+  /**
+   * The part of the params that decides which elements come out, for fingerprints and checkpoints: JSON values and
+   * functions. Leave out knobs. Default: all params.
+   */
+  identity?(params: P): unknown
+  /** True when outputs are the inputs, unchanged and in order (prefetch): it has no state and no identity. */
+  readonly transparent?: boolean
+  /** True for operators that open their inputs themselves, through `ctx.open`. */
+  readonly lazyInputs?: boolean
+  /** True when the operator keeps its input busy ahead of demand. */
+  readonly readsAhead?: boolean
+  /** True when elements have to be waited for: files, sockets, user promises. */
+  waits?(params: P): boolean
+  knobs?(params: P): readonly Knob[]
+  /** The step of a fused loop that does the same, for elementwise operators; `null` when these params do not allow it. */
+  stage?(params: P): Stage | null
+  /** True when these params change nothing, so that the node can be left out. */
+  noOp?(params: P, input: Cardinality): boolean
+  /** For sources: the params that make it produce just the selected elements; `null` when it cannot. */
+  select?(params: P, selection: Selection): P | null
+  /** For `take`, `skip`, `shard` and the like: which elements of the input it keeps. */
+  selection?(params: P): Selection | null
+  /** Access by ordinal, given that of the inputs. */
+  randomAccess?(args: { readonly params: P; readonly inputs: readonly (RandomAccess | null)[]; readonly ctx: OpenContext }): RandomAccess | null
+  open(args: OpenArguments<P>): Cursor<O>
+}
