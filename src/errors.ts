@@ -82,11 +82,10 @@ export class MillraceError extends Error {
   }
 }
 
-/** True for a {@link MillraceError}, of that kind if one is given. Works across copies of the package. */
+/** True for a {@link MillraceError}, of that kind if one is given. Works across copies of the package and across realms. */
 export function isMillraceError(error: unknown, kind?: ErrorKind): error is MillraceError {
-  return error instanceof Object || (typeof error === 'object' && error !== null)
-    ? (error as { name?: unknown }).name === 'MillraceError' && (kind === undefined || (error as MillraceError).kind === kind)
-    : false
+  if (typeof error !== 'object' || error === null || (error as { name?: unknown }).name !== 'MillraceError') return false
+  return kind === undefined || (error as { kind?: unknown }).kind === kind
 }
 
 /** The text of anything that was thrown. */

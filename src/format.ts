@@ -8,7 +8,7 @@ import type { ByteSource } from './store.js'
 import type { Json } from './types.js'
 
 export { MillraceError, isMillraceError, type ErrorKind, type ErrorContext } from './errors.js'
-export type { ByteSource } from './store.js'
+export type { ByteSource, ObjectMeta, ObjectWriter } from './store.js'
 export type { Cardinality, DType, Json, MaybePromise, NdArray } from './types.js'
 export { crc32c, maskedCrc32c } from './kernels/crc32c.js'
 

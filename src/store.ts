@@ -11,6 +11,15 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Options of {@link Store.list}. */
+export interface ListOptions extends RequestOptions {
+  /**
+   * A hint: objects below a prefix that ends in `/` are not wanted when this returns false for it. A store that walks
+   * directories does not open those; a store with flat names may ignore it.
+   */
+  readonly enter?: ((prefix: string) => boolean) | undefined
+}
+
 /** One opened object, with ranged reads. All reads see the same version of the object. */
 export interface ByteSource {
   /** The canonical URI of the object, without secrets. */
@@ -64,7 +73,7 @@ export interface Store {
   /** @throws MillraceError `NotFound` when there is no such object. */
   stat(uri: string, options?: RequestOptions): Promise<ObjectMeta>
   /** All objects whose URI begins with `prefix`, in the byte order of their URIs, in pages. */
-  list(prefix: string, options?: RequestOptions): AsyncIterable<readonly ObjectMeta[]>
+  list(prefix: string, options?: ListOptions): AsyncIterable<readonly ObjectMeta[]>
   /** Writes an object whole; readers see the old one or the new one, never a part. */
   put(uri: string, bytes: Uint8Array, options?: RequestOptions): Promise<ObjectMeta>
   createWriter(uri: string, options?: RequestOptions): Promise<ObjectWriter>

@@ -8,7 +8,7 @@ const SHARED = [
   'Error', 'TypeError', 'RangeError', 'SyntaxError', 'ReferenceError', 'EvalError', 'URIError', 'AggregateError',
   'ArrayBuffer', 'SharedArrayBuffer', 'DataView', 'Uint8Array', 'Uint8ClampedArray', 'Int8Array', 'Uint16Array',
   'Int16Array', 'Uint32Array', 'Int32Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array',
-  'Map', 'Set', 'WeakMap', 'WeakSet', 'Date', 'RegExp', 'Promise'
+  'Map', 'Set', 'WeakMap', 'WeakSet', 'Date', 'RegExp'
 ]
 
 export default class SharedRealmEnvironment extends TestEnvironment {

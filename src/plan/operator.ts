@@ -60,10 +60,13 @@ export interface Input<T = unknown> {
  */
 export interface TrackedInput<T = unknown> {
   pull(max: number): MaybePromise<T[] | null>
-  /** Number of elements taken so far; counting goes on from 0 in each cursor. */
+  /** Number of events so far: elements taken, and errors thrown by `pull`. It counts from 0 in each cursor. */
   readonly position: number
-  /** The state of the input right before the element of that ordinal. It must not have been released. */
-  stateAt(position: number): State
+  /**
+   * The state of the input right before the event of that ordinal, which must not have been released. Errors among the
+   * events from there up to `delivered` (default: none) have reached the consumer and will not be thrown again.
+   */
+  stateAt(position: number, delivered?: number): State
   /** Promises that no position before this one will be asked for. */
   release(position: number): void
 }
@@ -85,25 +88,28 @@ export interface RandomAccess<T = unknown> {
   close?(): MaybePromise<void>
 }
 
+/** The part of {@link OpenContext} that access by ordinal has. */
+export type AccessContext = Pick<OpenContext, 'signal' | 'epoch' | 'randomKey' | 'elementContexts' | 'userError'>
+
 /** What the engine gives to a cursor. */
 export interface OpenContext {
   /** Aborted when the iteration ends for any reason. */
   readonly signal: AbortSignal
   /** Number of the pass over the data that this cursor is part of, from 0. */
   readonly epoch: number
-  /** Key of the random numbers of this operator at this place, pass and branch; `seed` overrides the iteration's. */
-  randomKey(seed: number | undefined): readonly [number, number]
+  /** Key of the random numbers of this operator; a `seed` overrides that of the iteration, an `epoch` that of the cursor. */
+  randomKey(seed: number | undefined, epoch?: number): readonly [number, number]
   /** Remembers past states of an input. `every` is how many elements may have to be read again on restore (default 64). */
   track<T>(input: Input<T>, every?: number): TrackedInput<T>
   /** Opens a plan inside this cursor. The engine closes it with the cursor; the cursor may close it earlier. */
   open<T>(node: PlanNode<T>, options?: NestedOptions): Input<T>
   /** Elements of a plan by ordinal, where the source and every operator above it allow it, else `null`. */
   randomAccess<T>(node: PlanNode<T>, options?: NestedOptions): RandomAccess<T> | null
-  /** Makes the contexts that user functions get. */
-  elementContext(index: number, seed?: number): ElementContext
+  /** Makes the contexts that the functions of an operator get. `origin` is the node of the plan that holds the function. */
+  elementContexts(seed?: number, origin?: PlanNode): (index: number) => ElementContext
   /** The error for a user function that threw at that element. An abort stays what it is. */
-  userError(error: unknown, index: number): unknown
-  /** Memory shared by all iterations over this very node: where `cache` keeps what it has. */
+  userError(error: unknown, index: number, origin?: PlanNode): unknown
+  /** Memory shared by all iterations over plans with this very operator: where `cache` keeps what it has. */
   readonly memo: Map<string, unknown>
 }
 
@@ -176,8 +182,8 @@ export interface Operator<P = any, O = unknown> {
   readonly lazyInputs?: boolean
   /** True when the operator keeps its input busy ahead of demand. */
   readonly readsAhead?: boolean
-  /** True when elements have to be waited for: files, sockets, user promises. */
-  waits?(params: P): boolean
+  /** True for sources that read from a store: reading ahead hides waiting and has no effect that a user can see. */
+  readonly reads?: boolean
   knobs?(params: P): readonly Knob[]
   /** The step of a fused loop that does the same, for elementwise operators; `null` when these params do not allow it. */
   stage?(params: P): Stage | null
@@ -188,6 +194,6 @@ export interface Operator<P = any, O = unknown> {
   /** For `take`, `skip`, `shard` and the like: which elements of the input it keeps. */
   selection?(params: P): Selection | null
   /** Access by ordinal, given that of the inputs. */
-  randomAccess?(args: { readonly params: P; readonly inputs: readonly (RandomAccess | null)[]; readonly ctx: OpenContext }): RandomAccess | null
+  randomAccess?(args: { readonly params: P; readonly inputs: readonly (RandomAccess | null)[]; readonly ctx: AccessContext }): RandomAccess | null
   open(args: OpenArguments<P>): Cursor<O>
 }

@@ -1,0 +1,330 @@
+import type { Batched, Sliced } from './array/batched.js'
+import { checkNumberDType, type NumberDType } from './array/dtype.js'
+import type { Checkpoint } from './engine/checkpoint.js'
+import { iterate, type DatasetIterator, type IterateOptions } from './engine/iterate.js'
+import { batch } from './operators/batch.js'
+import { filter } from './operators/filter.js'
+import { fromArray, fromIterable, type GeneratorContext } from './operators/from.js'
+import { fromTensors, fromTensorSlices, fromTensorSlicesParams } from './operators/from-tensors.js'
+import { map } from './operators/map.js'
+import { prefetch } from './operators/prefetch.js'
+import { range, rangeParams } from './operators/range.js'
+import { repeat } from './operators/repeat.js'
+import { shard, skip, take } from './operators/select.js'
+import { shuffle } from './operators/shuffle.js'
+import { FINAL_RULES, RULES } from './optimizer/rules.js'
+import { explain, type ExplainFormat } from './plan/explain.js'
+import { fingerprint } from './plan/fingerprint.js'
+import { cardinality, planNode, type Planned, type PlanNode } from './plan/node.js'
+import type { ElementContext, Operator } from './plan/operator.js'
+import { optimize } from './plan/rewrite.js'
+import type { Cardinality, MaybePromise } from './types.js'
+import { checkFunction, checkInteger, checkKnob, checkOptions, checkSeed } from './util/check.js'
+import { callSite } from './util/site.js'
+
+/** Options of {@link Dataset.map}. */
+export interface MapOptions {
+  /** Promises in flight at once. Without it, each is awaited before the next call. Functions that return plain values run inline. */
+  readonly parallel?: number | 'auto'
+  /** False delivers results as they are ready instead of in order. @default true */
+  readonly deterministic?: boolean
+  /** Seed of `rng` in the function's context. @default derived from the iteration's */
+  readonly seed?: number
+}
+
+/** Options of operators that take a function. */
+export interface FunctionOptions {
+  /** Seed of `rng` in the function's context. @default derived from the iteration's */
+  readonly seed?: number
+}
+
+/** Options of {@link Dataset.batch}. */
+export interface BatchOptions<Drop extends boolean = boolean, D extends NumberDType = NumberDType> {
+  /** Leave out a last batch that is not full. @default false */
+  readonly dropRemainder?: Drop
+  /** Dtype of plain numbers. @default 'float32' */
+  readonly numbers?: D
+}
+
+/** Options of {@link Dataset.shuffle}. */
+export interface ShuffleOptions {
+  /** @default derived from the iteration's */
+  readonly seed?: number
+  /** A new order for every pass. @default true */
+  readonly reshuffleEachIteration?: boolean
+}
+
+/** Options of {@link Dataset.prefetch}. */
+export interface PrefetchOptions {
+  /** Fetch no further while the elements that wait hold that many bytes. @default 256 MiB */
+  readonly memoryBytes?: number
+}
+
+/** How a plan is optimised; kept, so that it is done once per dataset and generated loops are reused. */
+interface Optimized {
+  readonly plan: PlanNode
+  readonly applied: readonly string[]
+}
+const OPTIMIZED = new WeakMap<PlanNode, Optimized>()
+
+/**
+ * A sequence of elements, described but not yet read: a frozen plan.
+ *
+ * Every method returns a new Dataset and reads nothing; wrong arguments throw at the call. Iterate it with `for await`, as often
+ * as you like: each iteration is an epoch.
+ */
+export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
+  readonly plan: PlanNode<T>
+  #epoch = 0
+
+  /** Wraps a plan. Most people begin with `Dataset.range`, `Dataset.from`, `Dataset.tfrecord` … */
+  constructor(plan: PlanNode<T>) {
+    this.plan = plan
+    Object.freeze(this)
+  }
+
+  // ── Sources ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The numbers `0 … stop - 1`, or `start, start + step, …` before `stop`. Random access. @example Dataset.range(5, 0, -2) */
+  static range(stop: number): Dataset<number>
+  static range(start: number, stop: number, step?: number): Dataset<number>
+  static range(first: number, stop?: number, step?: number): Dataset<number> {
+    return new Dataset(planNode(range, rangeParams(first, stop, step)))
+  }
+
+  /** The arguments. Random access. */
+  static of<T>(...items: readonly T[]): Dataset<T> {
+    return new Dataset(planNode(fromArray, { items }) as PlanNode<T>)
+  }
+
+  /**
+   * The elements of an array (with random access), of any iterable or async iterable, or of what a function returns.
+   *
+   * A function is called anew for every pass, so it can be repeated and resumed; an iterator or a stream can be read only once.
+   */
+  static from<T>(source: Iterable<T> | AsyncIterable<T> | ((context: GeneratorContext) => Iterable<T> | AsyncIterable<T>)): Dataset<T> {
+    if (Array.isArray(source)) return new Dataset(planNode(fromArray, { items: source as readonly unknown[] }) as PlanNode<T>)
+    if (typeof source === 'function') return new Dataset(planNode(fromIterable, { make: source, what: source.name || 'function' }) as PlanNode<T>)
+    if (typeof source !== 'object' || (source as unknown) === null || !(Symbol.iterator in source || Symbol.asyncIterator in source)) {
+      throw new TypeError(`Dataset.from: expected an iterable, an async iterable or a function that returns one, got ${(source as unknown) === null ? 'null' : typeof source}`)
+    }
+    return new Dataset(planNode(fromIterable, { make: () => source, what: 'iterable' }) as PlanNode<T>)
+  }
+
+  /** The elements that a generator function yields, synchronous or not. It is called anew for every pass. */
+  static fromGenerator<T>(generator: (context: GeneratorContext) => Iterable<T> | AsyncIterable<T>): Dataset<T> {
+    checkFunction('Dataset.fromGenerator', 'generator', generator)
+    return Dataset.from(generator)
+  }
+
+  /** One element: the nest of arrays itself. */
+  static fromTensors<T>(element: T): Dataset<T> {
+    return new Dataset(planNode(fromTensors, { element }) as PlanNode<T>)
+  }
+
+  /**
+   * The rows of a nest of arrays: slices along the first axis, which must have the same length everywhere. Views, not copies.
+   * Random access. @example Dataset.fromTensorSlices({ xs: images, ys: labels })
+   */
+  static fromTensorSlices<const T>(tensors: T): Dataset<Sliced<T>> {
+    return new Dataset(planNode(fromTensorSlices, fromTensorSlicesParams(tensors)) as PlanNode<Sliced<T>>)
+  }
+
+  // ── Elements ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Applies a function to every element, in order. A promise that it returns is awaited, with `parallel` of them in flight.
+   *
+   * The context gives the element's `index`, random numbers `rng` that depend only on (seed, operator, epoch, index), and a
+   * `signal`. An error surfaces at its element, after all elements before it; the next pull goes on behind it.
+   */
+  map<U>(fn: (element: T, context: ElementContext) => U, options: MapOptions = {}): Dataset<Awaited<U>> {
+    checkFunction('map', 'fn', fn)
+    checkOptions('map', options, ['parallel', 'deterministic', 'seed'])
+    const parallel = options.parallel === undefined ? undefined : checkKnob('map', 'parallel', options.parallel)
+    return this.operator(map as Operator<object, Awaited<U>>, { fn, seed: checkSeed('map', options.seed), parallel, deterministic: options.deterministic ?? true })
+  }
+
+  /** Keeps the elements for which the predicate, which may return a promise, is truthy. */
+  filter<S extends T>(predicate: (element: T, context: ElementContext) => element is S, options?: FunctionOptions): Dataset<S>
+  filter(predicate: (element: T, context: ElementContext) => MaybePromise<unknown>, options?: FunctionOptions): Dataset<T>
+  filter(predicate: (element: T, context: ElementContext) => MaybePromise<unknown>, options: FunctionOptions = {}): Dataset<T> {
+    checkFunction('filter', 'predicate', predicate)
+    checkOptions('filter', options, ['seed'])
+    return this.operator(filter as Operator<object, T>, { fn: predicate, seed: checkSeed('filter', options.seed) })
+  }
+
+  // ── Which elements ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The first `count` elements; `-1` for all. It reads no further than them. */
+  take(count: number): Dataset<T> {
+    return this.operator(take as Operator<object, T>, { count: checkInteger('take', 'count', count, -1) })
+  }
+
+  /** All but the first `count` elements; `-1` leaves none. */
+  skip(count: number): Dataset<T> {
+    return this.operator(skip as Operator<object, T>, { count: checkInteger('skip', 'count', count, -1) })
+  }
+
+  /** Every `shards`-th element, beginning with number `index`. The shards of a dataset are disjoint and complete. */
+  shard(shards: number, index: number): Dataset<T> {
+    checkInteger('shard', 'shards', shards, 1)
+    if (checkInteger('shard', 'index', index, 0) >= shards) throw new RangeError(`shard: index must be below the number of shards, ${shards}, got ${index}`)
+    return this.operator(shard as Operator<object, T>, { shards, index })
+  }
+
+  /** Passes over the dataset `count` times; without a count, or with `-1`, for ever. Each pass is a new epoch. */
+  repeat(count = -1): Dataset<T> {
+    return this.operator(repeat as Operator<object, T>, { count: checkInteger('repeat', 'count', count, -1) })
+  }
+
+  // ── Order ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Draws elements at random from a buffer of `bufferSize`; without a size, shuffles the whole dataset, which costs no memory
+   * for elements where the source has random access.
+   *
+   * The order of epoch `k` is a function of (seed, k).
+   */
+  shuffle(options?: ShuffleOptions): Dataset<T>
+  shuffle(bufferSize: number, options?: ShuffleOptions): Dataset<T>
+  shuffle(bufferSize: number | ShuffleOptions = Infinity, more: ShuffleOptions = {}): Dataset<T> {
+    const [size, options] = typeof bufferSize === 'object' ? [Infinity, bufferSize] : [bufferSize, more]
+    checkOptions('shuffle', options, ['seed', 'reshuffleEachIteration'])
+    if (size !== Infinity) checkInteger('shuffle', 'bufferSize', size, 1)
+    else if (this.cardinality === Infinity) throw new RangeError('shuffle: a dataset without end cannot be shuffled whole; give a bufferSize')
+    return this.operator(shuffle as Operator<object, T>, { bufferSize: size, seed: checkSeed('shuffle', options.seed), reshuffleEachIteration: options.reshuffleEachIteration ?? true })
+  }
+
+  // ── Batches ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Stacks `size` elements into one: every leaf becomes one contiguous array with a new first axis.
+   *
+   * Numbers become float32 (an integer that float32 cannot hold exactly is an error; `numbers` asks for another dtype), booleans
+   * bool, bigints int64, strings a string array, byte strings a list. Elements of different shapes are an error.
+   */
+  batch<const N extends number, Drop extends boolean = false, D extends NumberDType = 'float32'>(
+    size: N,
+    options: BatchOptions<Drop, D> = {}
+  ): Dataset<Batched<T, Drop extends true ? N : number, D>> {
+    checkOptions('batch', options, ['dropRemainder', 'numbers'])
+    return this.operator(batch as Operator<object, Batched<T, Drop extends true ? N : number, D>>, {
+      size: checkInteger('batch', 'size', size, 1),
+      dropRemainder: options.dropRemainder ?? false,
+      numbers: options.numbers === undefined ? 'float32' : checkNumberDType(options.numbers)
+    })
+  }
+
+  // ── Running ahead ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Keeps up to `size` elements ready ahead of the consumer; `'auto'` finds the number. */
+  prefetch(size: number | 'auto', options: PrefetchOptions = {}): Dataset<T> {
+    checkOptions('prefetch', options, ['memoryBytes'])
+    const memoryBytes = options.memoryBytes === undefined ? 256 * 2 ** 20 : checkInteger('prefetch', 'memoryBytes', options.memoryBytes, 1)
+    return this.operator(prefetch as Operator<object, T>, { size: checkKnob('prefetch', 'size', size), memoryBytes, injected: false })
+  }
+
+  // ── Composition ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Calls a function with this dataset: `ds.apply(normalize)` reads better than `normalize(ds)` in a chain. */
+  apply<R>(fn: (dataset: this) => R): R {
+    checkFunction('apply', 'fn', fn)
+    return fn(this)
+  }
+
+  /** Adds an operator, your own or one of ours, on top of this dataset. */
+  operator<P extends object, O>(op: Operator<P, O>, params: P): Dataset<O> {
+    return new Dataset(planNode(op, params, [this.plan], callSite()))
+  }
+
+  // ── Consumption ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  [Symbol.asyncIterator](): DatasetIterator<T> {
+    return this.iterator()[Symbol.asyncIterator]() as DatasetIterator<T>
+  }
+
+  /** Begins an iteration, with checkpoints, statistics and cancellation. Nothing is read before the first `next`. */
+  iterator(options: IterateOptions = {}): DatasetIterator<T> {
+    checkOptions('iterator', options, ['signal', 'from', 'epoch', 'seed'])
+    if (options.epoch !== undefined) checkInteger('iterator', 'epoch', options.epoch, 0)
+    checkSeed('iterator', options.seed)
+    const iterator = iterate({ plan: this.plan, optimized: optimized(this.plan).plan as PlanNode<T>, optimize: plan => optimize(plan, RULES) }, { ...options, epoch: options.epoch ?? this.#epoch })
+    this.#epoch = Math.max(this.#epoch, iterator.epoch + 1)
+    return iterator
+  }
+
+  /** All elements in an array. @throws RangeError for a dataset without end. */
+  async toArray(options?: IterateOptions): Promise<T[]> {
+    if (this.cardinality === Infinity) throw new RangeError('toArray: the dataset has no end; take() some of it')
+    const out: T[] = []
+    await this.forEach(element => void out.push(element), options)
+    return out
+  }
+
+  /** Calls a function with every element, one after the other, and waits for its promises. */
+  async forEach(fn: (element: T, index: number) => unknown, options?: IterateOptions): Promise<void> {
+    checkFunction('forEach', 'fn', fn)
+    let index = 0
+    for await (const element of this.iterator(options)) await fn(element, index++)
+  }
+
+  /** Combines all elements, from the first to the last: `accumulate(…accumulate(initial, first)…, last)`. */
+  async reduce<A>(initial: A, accumulate: (accumulator: A, element: T, index: number) => MaybePromise<A>, options?: IterateOptions): Promise<A> {
+    checkFunction('reduce', 'accumulate', accumulate)
+    let accumulator = initial
+    await this.forEach(async (element, index) => { accumulator = await accumulate(accumulator, element, index) }, options)
+    return accumulator
+  }
+
+  /** The first element, or undefined if there is none. */
+  async first(options?: IterateOptions): Promise<T | undefined> {
+    for await (const element of this.iterator(options)) return element
+    return undefined
+  }
+
+  /** The only element. @throws RangeError if there is none or more than one. */
+  async getSingleElement(options?: IterateOptions): Promise<T> {
+    const found = await this.take(2).toArray(options)
+    if (found.length !== 1) throw new RangeError(`getSingleElement: the dataset has ${found.length === 0 ? 'no' : 'more than one'} element`)
+    return found[0] as T
+  }
+
+  // ── Knowledge ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Number of elements of a pass: exact, `Infinity`, or undefined when it cannot be known without reading. */
+  get cardinality(): Cardinality {
+    return cardinality(this.plan)
+  }
+
+  /** The plan, and what the rules make of it, with cardinalities and knobs. For people, not for programs. */
+  explain(options: { readonly format?: ExplainFormat } = {}): string {
+    checkOptions('explain', options, ['format'])
+    const { plan, applied } = optimized(this.plan)
+    return explain(this.plan, plan, applied, options.format ?? 'text')
+  }
+
+  /** A short name of everything that decides which elements the dataset yields; parallelism and buffer sizes do not. */
+  fingerprint(): string {
+    return fingerprint(this.plan)
+  }
+}
+
+function optimized(plan: PlanNode): Optimized {
+  let result = OPTIMIZED.get(plan)
+  if (result === undefined) {
+    const applied: string[] = []
+    const noted = RULES.map(rule => ({ ...rule, apply: (node: PlanNode) => note(rule.name, node, rule.apply(node)) }))
+    const note = (name: string, before: PlanNode, after: PlanNode): PlanNode => {
+      if (after !== before && !applied.includes(name)) applied.push(name)
+      return after
+    }
+    let best = optimize(plan, noted)
+    for (const rule of FINAL_RULES) best = note(rule.name, best, rule.apply(best))
+    result = { plan: best, applied }
+    OPTIMIZED.set(plan, result)
+  }
+  return result
+}
+
+export type { Checkpoint }

@@ -1,0 +1,173 @@
+import { signature } from '../plan/fingerprint.js'
+import type { PlanNode } from '../plan/node.js'
+import type { Input, State } from '../plan/operator.js'
+import type { MaybePromise } from '../types.js'
+import { isPromise } from '../util/promise.js'
+import { checkCheckpoint, makeCheckpoint, type Checkpoint } from './checkpoint.js'
+import { openPlan } from './open.js'
+import type { Iteration, StageStats } from './scope.js'
+
+/** How a dataset is iterated. */
+export interface IterateOptions {
+  /** Ends the iteration: pending work is told, waited for and closed, and `next` rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+  /** Goes on where that checkpoint was taken. It brings its own epoch and seed. */
+  readonly from?: Checkpoint | undefined
+  /** Number of the pass over the data. @default one more than that of the last iteration over this dataset object; 0 at first */
+  readonly epoch?: number | undefined
+  /** Seed of all operators that were given none. @default random, and part of every checkpoint */
+  readonly seed?: number | undefined
+}
+
+/** What the operators have done so far. */
+export interface IteratorStats {
+  /** Elements delivered. */
+  readonly elements: number
+  /** One entry per operator of the optimised plan, inputs first. */
+  readonly stages: readonly Readonly<StageStats>[]
+}
+
+/**
+ * A running iteration. Close it: by `for await`, `await using`, `return()` or `close()`.
+ *
+ * An error at an element does not end it: the next `next()` goes on behind that element. Only `for await` closes on error.
+ */
+export interface DatasetIterator<T> extends AsyncIterableIterator<T, undefined, undefined> {
+  readonly epoch: number
+  readonly seed: number
+  next(): Promise<IteratorResult<T, undefined>>
+  return(): Promise<IteratorResult<T, undefined>>
+  /** The position right behind the last element that `next` delivered. JSON. May be taken while a `next` is pending. */
+  checkpoint(): Checkpoint
+  stats(): IteratorStats
+  /** Releases everything, waiting for user functions in flight. May be called more than once. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** What {@link iterate} needs beside the user's options. */
+export interface IteratePlans<T> {
+  /** The plan as the user wrote it: it decides which checkpoints fit. */
+  readonly plan: PlanNode<T>
+  /** The plan that runs. */
+  readonly optimized: PlanNode<T>
+  /** The rules, for plans that are opened while running. */
+  readonly optimize: (plan: PlanNode) => PlanNode
+}
+
+/** A position that can be told while a pull is pending: a state, and how many elements were delivered since. */
+interface Mark {
+  readonly state: State
+  readonly delivered: number
+}
+
+const MARK_EVERY = 64
+
+/** Opens a plan and iterates over it. */
+export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, options: IterateOptions): DatasetIterator<T> {
+  const { from } = options
+  const names = signature(plan)
+  if (from !== undefined) checkCheckpoint(from, names)
+  const epoch = from?.epoch ?? options.epoch ?? 0
+  const seed = from?.seed ?? options.seed ?? Math.floor(Math.random() * 2 ** 32)
+  const controller = new AbortController()
+  const iteration: Iteration = { signal: controller.signal, seed, optimize, stages: [] }
+  const abort = (): void => controller.abort(options.signal?.reason)
+  if (options.signal?.aborted === true) abort()
+  else options.signal?.addEventListener('abort', abort, { once: true })
+
+  let root: Input<T> | undefined = openPlan(optimized, iteration, { epoch, branch: 0 }, from?.state, true)
+  let delivered = 0
+  let mark: Mark = { state: from?.state ?? {}, delivered: 0 }
+  let pulling = false
+  let tail: Promise<unknown> | undefined // the last of the calls that are under way
+  let waited = false // the last pull was asynchronous, and so may be the next
+  let closing: Promise<void> | undefined
+  let last: State | undefined // where it stood when it was closed
+
+  const positionNow = (): State => {
+    if (root === undefined) return last ?? mark.state
+    if (!pulling) return root.save()
+    const drop = (mark.state.drop ?? 0) + delivered - mark.delivered
+    return drop > 0 ? { ...mark.state, drop } : mark.state
+  }
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      last = positionNow()
+      const opened = root
+      root = undefined
+      options.signal?.removeEventListener('abort', abort)
+      controller.abort(new DOMException('the iteration was closed', 'AbortError'))
+      await opened?.close()
+    })()
+    return closing
+  }
+  const deliver = (chunk: T[] | null): MaybePromise<IteratorResult<T, undefined>> => {
+    pulling = false
+    if (chunk === null) return close().then(() => ({ done: true, value: undefined }))
+    delivered++
+    return { done: false, value: chunk[0] as T }
+  }
+  const failed = async (error: unknown): Promise<IteratorResult<T, undefined>> => {
+    pulling = false
+    if (controller.signal.aborted) await close().catch(() => undefined)
+    if (closing !== undefined && options.signal?.aborted !== true) return { done: true, value: undefined }
+    throw error
+  }
+  const step = (): MaybePromise<IteratorResult<T, undefined>> => {
+    if (options.signal?.aborted === true) return failed(options.signal.reason)
+    if (root === undefined) return { done: true, value: undefined }
+    if (waited || delivered - mark.delivered >= MARK_EVERY) mark = { state: root.save(), delivered }
+    let chunk: MaybePromise<T[] | null>
+    try {
+      chunk = root.pull(1)
+    } catch (error) {
+      waited = true // the next step begins with a new mark: none may serve positions behind an error
+      return failed(error)
+    }
+    waited = isPromise(chunk)
+    if (!isPromise(chunk)) return deliver(chunk)
+    pulling = true
+    return chunk.then(deliver, failed)
+  }
+  /** Calls that overlap are answered in turn. */
+  const next = (): Promise<IteratorResult<T, undefined>> => {
+    const result = tail === undefined ? step() : tail.then(step, step)
+    if (!isPromise(result)) return Promise.resolve(result)
+    tail = result
+    const settled = (): void => {
+      if (tail === result) tail = undefined
+    }
+    result.then(settled, settled)
+    return result
+  }
+  const iterator: DatasetIterator<T> = {
+    epoch,
+    seed,
+    next,
+    async return() {
+      await close()
+      return { done: true, value: undefined }
+    },
+    checkpoint: () => makeCheckpoint(names, epoch, seed, positionNow()),
+    stats: () => ({ elements: delivered, stages: iteration.stages.map(stage => ({ ...stage })) }),
+    close,
+    [Symbol.asyncDispose]: close,
+    [Symbol.asyncIterator]: () => closingOnError(iterator)
+  }
+  return iterator
+}
+
+/** The same iterator as `for await` needs it: the language does not call `return` when `next` rejects. */
+function closingOnError<T>(iterator: DatasetIterator<T>): DatasetIterator<T> {
+  const closing: DatasetIterator<T> = {
+    ...iterator,
+    next: () =>
+      iterator.next().catch(async (error: unknown) => {
+        await iterator.close().catch(() => undefined)
+        throw error
+      }),
+    [Symbol.asyncIterator]: () => closing
+  }
+  return closing
+}

@@ -1,0 +1,211 @@
+import { MillraceError } from '../errors.js'
+import type { PlanNode } from '../plan/node.js'
+import type { Cursor, Input, NestedOptions, OpenContext, RandomAccess, State } from '../plan/operator.js'
+import type { MaybePromise } from '../types.js'
+import { isPromise, run, wait } from '../util/promise.js'
+import { elementContexts, operatorError, randomKey, userError, type Iteration, type Place, type StageStats } from './scope.js'
+import { trackInput } from './track.js'
+
+/** By params, which rules carry from node to node. */
+const MEMO = new WeakMap<object, Map<string, unknown>>()
+const DEFAULT_TRACK = 64
+const SAMPLE = 15 // every 16th pull is timed: a clock costs as much as a cheap pull
+
+/**
+ * Opens a plan: the only recursion over running operators. It owns what no operator's author should have to write:
+ * opening inputs, closing in the right order, passing over what was delivered before a checkpoint, states, statistics
+ * and the context of errors.
+ */
+export function openPlan<T>(node: PlanNode<T>, iteration: Iteration, place: Place, saved?: State, listed = false): Input<T> {
+  const inputs = node.op.lazyInputs === true ? [] : openInputs(node, iteration, place, saved, listed)
+  if (node.op.transparent === true) saved = undefined // its state was its input's
+  const stats: StageStats = { operator: node.op.name, depth: node.depth, elements: 0, pulls: 0, busyMs: 0 }
+  if (listed) iteration.stages.push(stats)
+  return new Running(node, iteration, place, inputs, saved, stats, listed)
+}
+
+function openInputs(node: PlanNode, iteration: Iteration, place: Place, saved: State | undefined, listed: boolean): Input[] {
+  return node.inputs.map((input, k) =>
+    openPlan(input, iteration, k === 0 ? place : { ...place, branch: branchOf(place, k) }, node.op.transparent === true ? saved : saved?.inputs?.[k], listed))
+}
+
+/** Distinct for every path of branch numbers, short of accidents in 2³². */
+function branchOf(place: Place, branch: number): number {
+  return branch === 0 ? place.branch : (Math.imul(place.branch ^ branch, 0x9e3779b1) ^ branch) >>> 0
+}
+
+class Running<T> implements Input<T> {
+  readonly #node: PlanNode<T>
+  readonly #iteration: Iteration
+  readonly #inputs: readonly Input[]
+  readonly #nested = new Set<Input>()
+  readonly #cursor: Cursor<T>
+  readonly #stats: StageStats
+  #drop: number
+  #faults: number[]
+  #seen = 0
+  #replaying: boolean
+  #pending: Promise<unknown> | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(node: PlanNode<T>, iteration: Iteration, place: Place, inputs: readonly Input[], saved: State | undefined, stats: StageStats, listed: boolean) {
+    this.#node = node
+    this.#iteration = iteration
+    this.#inputs = inputs
+    this.#stats = stats
+    this.#drop = saved?.drop ?? 0
+    this.#faults = saved?.faults?.slice() ?? []
+    this.#replaying = this.#drop > 0 || this.#faults.length > 0
+    this.#cursor = node.op.open({
+      params: node.params,
+      inputs,
+      node,
+      saved: saved?.self,
+      savedInputs: saved?.inputs,
+      ctx: this.#context(place, listed)
+    })
+  }
+
+  pull(max: number): MaybePromise<T[] | null> {
+    return this.#replaying ? this.#replay(max) : this.#pull(max)
+  }
+
+  #pull(max: number): MaybePromise<T[] | null> {
+    const { signal } = this.#iteration
+    if (signal.aborted) throw signal.reason
+    if (this.#closing !== undefined) throw new MillraceError('Closed', `${this.#node.op.name}: pulled after it was closed`)
+    const stats = this.#stats
+    const started = (stats.pulls++ & SAMPLE) === 0 ? performance.now() : 0
+    let chunk: MaybePromise<T[] | null>
+    try {
+      chunk = this.#cursor.pull(max)
+    } catch (error) {
+      throw operatorError(this.#iteration, this.#node, error)
+    }
+    if (isPromise(chunk)) {
+      const pending = chunk.then(
+        chunk => this.#took(chunk, started),
+        error => { this.#pending = undefined; throw operatorError(this.#iteration, this.#node, error) }
+      )
+      return (this.#pending = pending)
+    }
+    return this.#took(chunk, started)
+  }
+
+  #took(chunk: T[] | null, started: number): T[] | null {
+    this.#pending = undefined
+    if (started !== 0) this.#stats.busyMs += (performance.now() - started) * (SAMPLE + 1)
+    if (chunk !== null) this.#stats.elements += chunk.length
+    return chunk
+  }
+
+  /** The first pulls after a restore: leaves out what was delivered before, and errors that were thrown before. */
+  #replay(max: number): MaybePromise<T[] | null> {
+    const self = this
+    return run(function* () {
+      for (;;) {
+        const dropping = self.#drop > 0
+        let chunk: T[] | null
+        try {
+          chunk = yield* wait(self.#pull(dropping ? Math.min(self.#drop, 256) : max))
+        } catch (error) {
+          if (self.#faults[0] !== self.#seen) throw error
+          self.#faults.shift()
+          self.#replaying = self.#drop > 0 || self.#faults.length > 0
+          continue
+        }
+        if (dropping && chunk === null) {
+          throw new MillraceError('Checkpoint', `${self.#node.op.name}: the data end ${self.#drop} elements before the place where the checkpoint was taken: they are not the same data`, { operator: self.#node.op.name })
+        }
+        self.#seen += chunk?.length ?? 0
+        if (dropping) self.#drop -= chunk?.length ?? 0
+        if (self.#faults.length > 0 && self.#seen > (self.#faults.at(-1) as number)) self.#faults = []
+        self.#replaying = self.#drop > 0 || self.#faults.length > 0
+        if (!dropping) return chunk
+      }
+    })
+  }
+
+  save(): State {
+    const drop = this.#drop
+    const faults = this.#faults.map(fault => fault - this.#seen)
+    const { self, inputs, refused } = this.#cursor.save?.() ?? {}
+    const below = inputs ?? this.#inputs.map(input => input.save())
+    const reason = refused ?? below.find(state => state.refused !== undefined)?.refused
+    const state: State = this.#node.op.transparent === true ? (below[0] ?? {}) : {
+      ...(self !== undefined && { self }),
+      ...(below.length > 0 && { inputs: below }),
+      ...(drop > 0 && { drop }),
+      ...(faults.length > 0 && { faults })
+    }
+    return reason === undefined ? state : { ...state, refused: reason }
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  /** Own resources first, then nested plans, then inputs; all of them, whatever fails. The first failure is thrown. */
+  async #close(): Promise<void> {
+    const failures: unknown[] = []
+    const attempt = async (step: () => MaybePromise<void>): Promise<void> => {
+      try {
+        await step()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    await this.#pending?.catch(() => undefined) // its outcome has reached whoever waits for it
+    await attempt(() => this.#cursor.close?.())
+    for (const nested of [...this.#nested]) await attempt(() => nested.close())
+    for (const input of this.#inputs) await attempt(() => input.close())
+    if (failures.length > 0) throw operatorError(this.#iteration, this.#node, failures[0])
+  }
+
+  #context(place: Place, listed: boolean): OpenContext {
+    const iteration = this.#iteration
+    const node = this.#node
+    const placed = (options: NestedOptions): Place => ({ epoch: options.epoch ?? place.epoch, branch: branchOf(place, options.branch ?? 0) })
+    return {
+      signal: iteration.signal,
+      epoch: place.epoch,
+      randomKey: (seed, epoch = place.epoch) => randomKey(iteration, { ...place, epoch }, node, seed),
+      track: (input, every = DEFAULT_TRACK) => trackInput(input, every),
+      open: <U>(plan: PlanNode<U>, options: NestedOptions = {}): Input<U> => {
+        const own = node.inputs.includes(plan) // already optimised with the plan that it is part of
+        const input = openPlan(own ? plan : (iteration.optimize(plan) as PlanNode<U>), iteration, placed(options), options.saved, listed && own)
+        this.#nested.add(input)
+        return {
+          pull: max => input.pull(max),
+          save: () => input.save(),
+          close: () => {
+            this.#nested.delete(input)
+            return input.close()
+          }
+        }
+      },
+      randomAccess: (plan, options = {}) => openRandomAccess(plan, iteration, placed(options)),
+      elementContexts: (seed, origin = node) => elementContexts(iteration, place, origin, seed),
+      userError: (error, index, origin = node) => userError(iteration, origin, error, index),
+      get memo() {
+        const memo = MEMO.get(node.params as object) ?? new Map<string, unknown>()
+        MEMO.set(node.params as object, memo)
+        return memo
+      }
+    }
+  }
+}
+
+/** Random access where the source has it and every operator above it passes it on. */
+function openRandomAccess<T>(node: PlanNode<T>, iteration: Iteration, place: Place): RandomAccess<T> | null {
+  if (node.op.randomAccess === undefined) return null
+  const inputs = node.inputs.map((input, k) => openRandomAccess(input, iteration, { ...place, branch: branchOf(place, k) }))
+  const ctx = {
+    signal: iteration.signal,
+    epoch: place.epoch,
+    randomKey: (seed: number | undefined, epoch = place.epoch) => randomKey(iteration, { ...place, epoch }, node, seed),
+    elementContexts: (seed?: number, origin: PlanNode = node) => elementContexts(iteration, place, origin, seed),
+    userError: (error: unknown, index: number, origin: PlanNode = node) => userError(iteration, origin, error, index)
+  }
+  return node.op.randomAccess({ params: node.params, inputs, ctx }) as RandomAccess<T> | null
+}

@@ -1,0 +1,85 @@
+import { isMillraceError, messageOf, MillraceError } from '../errors.js'
+import type { PlanNode } from '../plan/node.js'
+import type { ElementContext } from '../plan/operator.js'
+import { foldIn, keyOfSeed, Rng, type RandomKey } from '../util/rng.js'
+
+/** What all cursors of one iteration share. */
+export interface Iteration {
+  readonly signal: AbortSignal
+  /** Seed of every operator that was given none. */
+  readonly seed: number
+  /** Applies the rules to a plan that is opened while running. */
+  readonly optimize: (plan: PlanNode) => PlanNode
+  /** One entry per opened node, in the order of opening; those of plans opened while running are not listed. */
+  readonly stages: StageStats[]
+}
+
+/** Where in the iteration a cursor is: which pass, and which of several plans opened by one operator. */
+export interface Place {
+  readonly epoch: number
+  readonly branch: number
+}
+
+/** Counters of one operator. Times are estimates from every 16th pull, and include those of the inputs. */
+export interface StageStats {
+  readonly operator: string
+  readonly depth: number
+  elements: number
+  pulls: number
+  /** Milliseconds inside `pull` until it returned, or until its promise settled. */
+  busyMs: number
+}
+
+/** What user functions get beside the element; the generator is made when it is first asked for. */
+class Context implements ElementContext {
+  readonly index: number
+  readonly signal: AbortSignal
+  readonly #key: RandomKey
+  #rng: Rng | undefined
+
+  constructor(index: number, signal: AbortSignal, key: RandomKey) {
+    this.index = index
+    this.signal = signal
+    this.#key = key
+  }
+
+  get rng(): Rng {
+    return (this.#rng ??= new Rng(foldIn(this.#key, this.index)))
+  }
+}
+
+/** The key of an unseeded operator depends on where it stands; that of a seeded one on seed and epoch alone. */
+export function randomKey(iteration: Iteration, place: Place, node: PlanNode, seed: number | undefined): RandomKey {
+  if (seed !== undefined) return foldIn(keyOfSeed(seed), place.epoch)
+  return foldIn(foldIn(foldIn(keyOfSeed(iteration.seed), place.branch), node.depth), place.epoch)
+}
+
+/** Makes the contexts that the functions of one node get: keyed by (seed, operator, epoch, element index). */
+export function elementContexts(iteration: Iteration, place: Place, node: PlanNode, seed: number | undefined): (index: number) => ElementContext {
+  const key = foldIn(randomKey(iteration, place, node, seed), node.depth)
+  return index => new Context(index, iteration.signal, key)
+}
+
+/** Wraps what a user function threw, with operator, element and place in user code. An abort stays what it is. */
+export function userError(iteration: Iteration, node: PlanNode, error: unknown, index: number): unknown {
+  if (iteration.signal.aborted && (error === iteration.signal.reason || isAbort(error))) return iteration.signal.reason
+  return new MillraceError('UserFunction', `${node.op.name}: the function failed at element ${index}: ${messageOf(error)}${from(node)}`, {
+    operator: node.op.name,
+    index,
+    ...(node.site !== undefined && { site: node.site }),
+    cause: error
+  })
+}
+
+/** Names the operator in an error that does not say where it comes from. */
+export function operatorError(iteration: Iteration, node: PlanNode, error: unknown): unknown {
+  if (isMillraceError(error) || (iteration.signal.aborted && (error === iteration.signal.reason || isAbort(error)))) return error
+  return new MillraceError('UserFunction', `${node.op.name}: ${messageOf(error)}${from(node)}`, {
+    operator: node.op.name,
+    ...(node.site !== undefined && { site: node.site }),
+    cause: error
+  })
+}
+
+const isAbort = (error: unknown): boolean => (error as { name?: unknown } | null)?.name === 'AbortError'
+const from = (node: PlanNode): string => (node.site === undefined ? '' : ` (added ${node.site})`)

@@ -1,0 +1,147 @@
+import type { Cursor, Input, OpenContext } from '../plan/operator.js'
+import type { Json } from '../types.js'
+import { isPromise, run, wait } from '../util/promise.js'
+import type { MapParams } from './map.js'
+import { wantsContext } from './stages.js'
+
+/** In flight when `parallel` is `'auto'`: enough to hide the latency of a disk or a nearby service. */
+const AUTO_PARALLEL = 16
+/** Elements that may overtake a slow one when order is given up; their ordinals are part of the state. */
+const MOST_OVERTAKING = 4096
+
+/** One element under way or waiting for delivery. An error of the input takes a position, but no index. */
+interface Slot {
+  readonly position: number
+  readonly index: number
+  status: 'pending' | 'done' | 'failed' | 'input-failed'
+  /** The value, or the error. */
+  outcome: unknown
+}
+
+/**
+ * Up to `parallel` promises in flight, delivered in input order (or as they settle, when not deterministic). A function
+ * that returns plain values runs inline, as many at a time as are asked for. State: the position of the oldest element
+ * that is not delivered. Without order, elements that overtook it are remembered by ordinal, and left out on restore.
+ */
+export function openParallelMap(params: MapParams, input: Input, ctx: OpenContext, saved: Json | undefined): Cursor<unknown> {
+  const limit = params.parallel === 'auto' || params.parallel === undefined ? AUTO_PARALLEL : params.parallel
+  const { fn, deterministic } = params
+  const context = wantsContext(fn) ? ctx.elementContexts(params.seed) : null
+  const restored = (typeof saved === 'object' && saved !== null ? saved : { index: saved ?? 0 }) as { index: number; overtook?: readonly number[] }
+  const source = ctx.track(input)
+  const overtook = new Set(restored.overtook)
+  const queue: Slot[] = []
+  let waiting: readonly unknown[] = [] // taken from the input, not yet started
+  let started = 0 // of `waiting`
+  let index = restored.index
+  let inFlight = 0
+  let asynchronous = false // a promise was seen
+  let ended = false
+  let reading: Promise<void> | undefined
+  let wake: (() => void) | undefined
+
+  const settle = (slot: Slot, status: Slot['status'], outcome: unknown): void => {
+    slot.status = status
+    slot.outcome = status === 'failed' ? ctx.userError(outcome, slot.index) : outcome
+  }
+  const settleLater = (slot: Slot, status: Slot['status'], outcome: unknown): void => {
+    settle(slot, status, outcome)
+    inFlight--
+    advance(0)
+    wake?.()
+  }
+  const start = (value: unknown, position: number): void => {
+    const slot: Slot = { position, index: index++, status: 'pending', outcome: undefined }
+    if (overtook.delete(slot.index)) return
+    queue.push(slot)
+    try {
+      const result = context === null ? (fn as (value: unknown) => unknown)(value) : fn(value, context(slot.index))
+      if (!isPromise(result)) return settle(slot, 'done', result)
+      asynchronous = true
+      inFlight++
+      result.then(value => settleLater(slot, 'done', value), error => settleLater(slot, 'failed', error))
+    } catch (error) {
+      settle(slot, 'failed', error)
+    }
+  }
+  const took = (chunk: unknown[] | null): void => {
+    if (chunk === null) ended = true
+    waiting = chunk ?? []
+    started = 0
+  }
+  const inputFailed = (error: unknown): void => {
+    queue.push({ position: source.position - 1, index, status: 'input-failed', outcome: error })
+  }
+  /** Starts and reads until enough is under way; never waits. */
+  const advance = (wanted: number): void => {
+    for (;;) {
+      const room = overtook.size >= MOST_OVERTAKING ? 0 : asynchronous ? limit : wanted
+      if (closed || queue.length >= room) return
+      if (started < waiting.length) start(waiting[started], source.position - waiting.length + started++)
+      else if (ended || reading !== undefined) return
+      else read(room - queue.length)
+    }
+  }
+  const read = (count: number): void => {
+    try {
+      const chunk = source.pull(count)
+      if (!isPromise(chunk)) return took(chunk)
+      reading = chunk.then(took, inputFailed).then(() => {
+        reading = undefined
+        advance(1)
+        wake?.()
+      })
+    } catch (error) {
+      inputFailed(error)
+    }
+  }
+  /** Place in the queue of what may be delivered now. An error of the input is no overtaker: it keeps its place. */
+  const ready = (): number =>
+    deterministic ? (queue[0]?.status === 'pending' ? -1 : 0) : queue.findIndex((slot, at) => slot.status !== 'pending' && (slot.status !== 'input-failed' || at === 0))
+  const oldestPosition = (): number => queue[0]?.position ?? source.position - waiting.length + started
+
+  const deliver = (out: unknown[], max: number): void => {
+    while (out.length < max && queue.length > 0) {
+      const at = ready()
+      if (at < 0) return
+      const slot = queue[at] as Slot
+      if (slot.status !== 'done' && out.length > 0) return // first what came before
+      if (at === 0) queue.shift()
+      else {
+        queue.splice(at, 1)
+        overtook.add(slot.index)
+      }
+      for (const ordinal of overtook) if (ordinal < (queue[0]?.index ?? index)) overtook.delete(ordinal)
+      source.release(oldestPosition())
+      if (slot.status !== 'done') throw slot.outcome
+      out.push(slot.outcome)
+    }
+  }
+  let closed = false
+
+  return {
+    pull: max =>
+      run(function* () {
+        const out: unknown[] = []
+        for (;;) {
+          advance(max)
+          deliver(out, max)
+          if (out.length > 0) return out
+          if (ended && queue.length === 0 && started >= waiting.length) return null
+          if (ready() < 0 || (queue.length === 0 && reading !== undefined)) {
+            yield* wait(new Promise<void>(resolve => (wake = resolve)))
+            wake = undefined
+          }
+        }
+      }),
+    save() {
+      const oldest = queue[0]?.index ?? index
+      return { self: overtook.size > 0 ? { index: oldest, overtook: [...overtook] } : oldest, inputs: [source.stateAt(oldestPosition())] }
+    },
+    async close() {
+      closed = true
+      await reading
+      while (inFlight > 0) await new Promise<void>(resolve => (wake = resolve))
+    }
+  }
+}

@@ -1,0 +1,122 @@
+import { byteLengthOf } from '../array/byte-length.js'
+import type { Operator } from '../plan/operator.js'
+import type { MaybePromise } from '../types.js'
+import { later } from '../util/later.js'
+import { isPromise } from '../util/promise.js'
+
+/**
+ * Keeps up to `size` elements ready ahead of the consumer. Order: kept. Memory: `size` elements, and no new element is
+ * fetched while those that wait hold `memoryBytes` or more. `'auto'` begins with 2 and doubles, up to 32, whenever the
+ * consumer finds it empty after it was full.
+ */
+export interface PrefetchParams {
+  readonly size: number | 'auto'
+  readonly memoryBytes: number
+  /** True when a rule put it there. */
+  readonly injected: boolean
+}
+
+const AUTO_FIRST = 2
+const AUTO_MOST = 32
+
+type Item = { readonly position: number; readonly bytes: number } & ({ readonly value: unknown } | { readonly error: unknown })
+
+export const prefetch: Operator<PrefetchParams, unknown> = {
+  name: 'prefetch',
+  describe: ({ size, injected }) => `${size}${injected ? ', injected' : ''}`,
+  cardinality: (_, [input]) => input,
+  knobs: ({ size }) => [{ name: 'prefetch.size', value: size }],
+  transparent: true,
+  readsAhead: true,
+
+  open({ params: { size, memoryBytes }, inputs: [input], ctx }) {
+    if (input === undefined) throw new TypeError('prefetch needs an input')
+    const source = ctx.track(input)
+    const queue: Item[] = []
+    let limit = size === 'auto' ? AUTO_FIRST : size
+    let wasFull = false
+    let bytes = 0
+    let ended = false
+    let closed = false
+    let fetching: Promise<void> | undefined
+    let callOff: (() => void) | undefined
+
+    const took = (chunk: unknown[] | null): void => {
+      if (chunk === null) {
+        ended = true
+        return
+      }
+      for (let i = 0, first = source.position - chunk.length; i < chunk.length; i++) {
+        const size = byteLengthOf(chunk[i])
+        bytes += size
+        queue.push({ position: first + i, bytes: size, value: chunk[i] })
+      }
+      wasFull ||= queue.length >= limit
+    }
+    const failed = (error: unknown): void => {
+      queue.push({ position: source.position - 1, bytes: 0, error })
+    }
+    const hasRoom = (): boolean => !closed && !ended && queue.length < limit && bytes < memoryBytes && !ctx.signal.aborted
+    /** Fetches one element, then makes way for the consumer: fetching that never waits must not keep it from running. */
+    const fetch = (): void => {
+      callOff = undefined
+      if (fetching !== undefined || !hasRoom()) return
+      try {
+        const chunk = source.pull(1)
+        if (isPromise(chunk)) {
+          fetching = chunk.then(took, failed).then(() => {
+            fetching = undefined
+            fetch()
+          })
+          return
+        }
+        took(chunk)
+      } catch (error) {
+        failed(error)
+      }
+      schedule()
+    }
+    const schedule = (): void => {
+      if (callOff === undefined && fetching === undefined && hasRoom()) callOff = later(fetch)
+    }
+    const deliver = (max: number): unknown[] | null => {
+      const out: unknown[] = []
+      while (queue.length > 0 && out.length < max) {
+        const item = queue[0] as Item
+        if ('error' in item && out.length > 0) break
+        queue.shift()
+        bytes -= item.bytes
+        source.release(item.position + 1)
+        if ('error' in item) {
+          schedule()
+          throw item.error
+        }
+        out.push(item.value)
+      }
+      schedule()
+      return out.length > 0 ? out : null
+    }
+    return {
+      pull(max): MaybePromise<unknown[] | null> {
+        if (queue.length > 0) return deliver(max)
+        if (ended) return null
+        if (size === 'auto' && wasFull) {
+          limit = Math.min(AUTO_MOST, limit * 2)
+          wasFull = false
+        }
+        if (fetching === undefined) {
+          callOff?.()
+          fetch()
+        }
+        const pending = fetching as Promise<void> | undefined
+        return pending === undefined ? (queue.length > 0 ? deliver(max) : null) : pending.then(() => (queue.length > 0 ? deliver(max) : null))
+      },
+      save: () => ({ inputs: [source.stateAt(queue[0]?.position ?? source.position)] }),
+      async close() {
+        closed = true
+        callOff?.()
+        await fetching
+      }
+    }
+  }
+}

@@ -1,0 +1,51 @@
+import type { Operator, State } from '../plan/operator.js'
+import type { Input } from '../plan/operator.js'
+import { run, wait } from '../util/promise.js'
+
+/**
+ * Passes over the input `count` times, `-1` for ever. Every pass is a new epoch, and no two are mixed. Memory: none.
+ * An input without elements ends an endless repeat at once instead of hanging it.
+ *
+ * Epochs: pass `p` of iteration `e` is epoch `e × count + p`, or `e + p` when it repeats for ever.
+ */
+export interface RepeatParams {
+  readonly count: number
+}
+
+export const repeat: Operator<RepeatParams, unknown> = {
+  name: 'repeat',
+  describe: ({ count }) => (count < 0 ? '' : String(count)),
+  cardinality: ({ count }, [input]) => (count === 0 || input === 0 ? 0 : count < 0 ? Infinity : input === undefined ? undefined : input * count),
+  noOp: ({ count }) => count === 1,
+  lazyInputs: true,
+
+  open({ params: { count }, node, saved, savedInputs, ctx }) {
+    const [inputNode] = node.inputs
+    if (inputNode === undefined) throw new TypeError('repeat needs an input')
+    const restored = (saved ?? { pass: 0, empty: true }) as { readonly pass: number; readonly empty: boolean }
+    let { pass, empty } = restored
+    let from: State | undefined = savedInputs?.[0]
+    let input: Input | undefined
+
+    return {
+      pull: max =>
+        run(function* () {
+          while (count < 0 || pass < count) {
+            input ??= ctx.open(inputNode, { saved: from, epoch: ctx.epoch * Math.max(1, count) + pass })
+            const chunk = yield* wait(input.pull(max))
+            if (chunk !== null) {
+              empty = false
+              return chunk
+            }
+            yield* wait(input.close())
+            input = from = undefined
+            if (empty && count < 0) return null
+            pass++
+            empty = true
+          }
+          return null
+        }),
+      save: () => ({ self: { pass, empty }, inputs: input !== undefined ? [input.save()] : from !== undefined ? [from] : [] })
+    }
+  }
+}

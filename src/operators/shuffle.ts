@@ -1,0 +1,242 @@
+import type { PlanNode } from '../plan/node.js'
+import type { Cursor, Input, OpenContext, RandomAccess, State } from '../plan/operator.js'
+import type { Operator } from '../plan/operator.js'
+import type { Json, MaybePromise } from '../types.js'
+import { randomOrder } from '../util/permutation.js'
+import { chain, isPromise, run, wait } from '../util/promise.js'
+import { integerAt, type RandomKey } from '../util/rng.js'
+
+/**
+ * Draws elements at random from a buffer that is topped up before every draw and drains at the end, always uniformly.
+ * Without a size, the whole input: an index permutation where the input has access by ordinal, else a buffer of all of it.
+ *
+ * Order: a function of (seed, epoch) alone. Memory: `bufferSize` elements. State: the number of draws; which elements fill
+ * the buffer follows from it, and they are read again from a position old enough.
+ */
+export interface ShuffleParams {
+  /** `Infinity` for all of the input. */
+  readonly bufferSize: number
+  readonly seed: number | undefined
+  readonly reshuffleEachIteration: boolean
+}
+
+export const shuffle: Operator<ShuffleParams, unknown> = {
+  name: 'shuffle',
+  describe: ({ bufferSize, seed, reshuffleEachIteration }) =>
+    [bufferSize === Infinity ? 'all' : bufferSize, ...(seed === undefined ? [] : [`seed: ${seed}`]), ...(reshuffleEachIteration ? [] : ['same order each iteration'])].join(', '),
+  cardinality: (_, [input]) => input,
+  noOp: ({ bufferSize }) => bufferSize === 1,
+  lazyInputs: true,
+
+  open({ params: { bufferSize, seed, reshuffleEachIteration }, node, saved, savedInputs, ctx }) {
+    const [inputNode] = node.inputs
+    if (inputNode === undefined) throw new TypeError('shuffle needs an input')
+    const key = ctx.randomKey(seed, reshuffleEachIteration ? ctx.epoch : 0)
+    const access = bufferSize === Infinity ? ctx.randomAccess(inputNode) : null
+    return access === null ? bufferShuffle(key, bufferSize, ctx, inputNode, saved, savedInputs) : indexShuffle(key, access, saved)
+  }
+}
+
+/** Full shuffle by ordinal: nothing is held, and any place can be resumed at once. */
+function indexShuffle(key: RandomKey, access: RandomAccess, saved: Json | undefined): Cursor<unknown> {
+  let place = typeof saved === 'number' ? saved : 0
+  let order: ((place: number) => number) | undefined
+  let single = false // after a failure: find the element that fails
+
+  const advance = (by: number) => (values: unknown[]): unknown[] => {
+    place += by
+    return values
+  }
+  return {
+    pull(max): MaybePromise<unknown[] | null> {
+      const count = Math.min(single ? 1 : max, access.length - place)
+      if (count <= 0) return null
+      const orderOf = (order ??= randomOrder(key, access.length))
+      const indices = Array.from({ length: count }, (_, i) => orderOf(place + i))
+      const recover = (error: unknown): MaybePromise<unknown[] | null> => {
+        if (count > 1) {
+          single = true
+          return this.pull(1)
+        }
+        single = false
+        place++
+        throw error
+      }
+      let values: MaybePromise<unknown[]>
+      try {
+        values = access.get(indices)
+      } catch (error) {
+        return recover(error)
+      }
+      return isPromise(values) ? values.then(advance(count), recover) : advance(count)(values)
+    },
+    save: () => ({ self: place }),
+    close: () => access.close?.()
+  }
+}
+
+/** What is in the buffer after some draws, by ordinal of the input. */
+interface Slots {
+  readonly ordinals: number[]
+  /** The slot that the last draw emptied, or -1. It is filled before the next draw. */
+  hole: number
+  /** The ordinal that will be taken from the input next. */
+  next: number
+}
+
+/** Plays the draws over ordinals alone: 30 ns each, which spares the checkpoint a list as long as the buffer. */
+function slotsAfter(key: RandomKey, size: number, drawn: number, total: number): Slots {
+  const first = Math.min(size, total)
+  const slots: Slots = { ordinals: Array.from({ length: first }, (_, i) => i), hole: -1, next: first }
+  for (let draw = 0; draw < drawn; draw++) {
+    if (slots.hole >= 0) {
+      if (slots.next < total) slots.ordinals[slots.hole] = slots.next++
+      else closeHole(slots.ordinals, slots.hole)
+    }
+    slots.hole = integerAt(key, draw, slots.ordinals.length)
+  }
+  return slots
+}
+
+function closeHole(list: unknown[], hole: number): void {
+  const last = list.pop()
+  if (hole < list.length) list[hole] = last
+}
+
+interface BufferState {
+  readonly drawn: number
+  /** Ordinal of the element that the saved input yields next. */
+  readonly floor: number
+  /** Size of the input, once its end was seen. */
+  readonly total?: number
+}
+
+function bufferShuffle(key: RandomKey, size: number, ctx: OpenContext, inputNode: PlanNode, saved: Json | undefined, savedInputs: readonly State[] | undefined): Cursor<unknown> {
+  const restored = (saved ?? { drawn: 0, floor: 0 }) as unknown as BufferState
+  const input: Input = ctx.open(inputNode, { saved: savedInputs?.[0] })
+  const source = ctx.track(input, Math.min(size, 4096))
+  const values: unknown[] = []
+  let ordinals: number[] = []
+  let hole = -1
+  let next = 0
+  let drawn = restored.drawn
+  let total = restored.total ?? Infinity
+  let { floor } = restored
+  let floorPosition = 0
+  let scanned = restored.floor // `next` when the floor was last looked for
+  let restoring = drawn > 0
+  let errors: number[] = [] // ordinals before which the input threw
+
+  const positionOf = (ordinal: number): number => ordinal - restored.floor + errors.reduce((count, error) => count + (error <= ordinal ? 1 : 0), 0)
+  /** Lets go of input states older than every element in the buffer; looking for the oldest is amortised over `size` draws. */
+  const raiseFloor = (): void => {
+    if (next - scanned < Math.max(64, ordinals.length)) return
+    scanned = next
+    floor = ordinals.reduce((least, ordinal, slot) => (slot === hole ? least : Math.min(least, ordinal)), next)
+    floorPosition = positionOf(floor)
+    errors = errors.filter(error => error > floor)
+    source.release(floorPosition)
+  }
+  function* refill(): Generator<PromiseLike<unknown>, void, unknown> {
+    const slots = slotsAfter(key, size, drawn, total)
+    const slotOf = new Map(slots.ordinals.map((ordinal, slot) => [ordinal, slot]))
+    for (let ordinal = floor; ordinal < slots.next; ) {
+      const chunk: unknown[] | null = yield* wait(source.pull(Math.min(256, slots.next - ordinal)))
+      if (chunk === null) throw new RangeError(`the input of shuffle ended at element ${ordinal}, before the ${slots.next} that the checkpoint saw`)
+      for (const value of chunk) {
+        const slot = slotOf.get(ordinal++)
+        if (slot !== undefined) values[slot] = value
+      }
+    }
+    ordinals = slots.ordinals
+    next = slots.next
+    hole = slots.hole
+    restoring = false
+  }
+  const add = (value: unknown): void => {
+    if (hole < 0) {
+      values.push(value)
+      ordinals.push(next++)
+      return
+    }
+    values[hole] = value
+    ordinals[hole] = next++
+    hole = -1
+  }
+  const draw = (): unknown => {
+    hole = integerAt(key, drawn++, values.length)
+    const value = values[hole]
+    values[hole] = undefined
+    return value
+  }
+  const read = (count: number): MaybePromise<unknown[] | null> => {
+    const threw = (error: unknown): never => {
+      errors.push(next)
+      throw error
+    }
+    try {
+      const chunk = source.pull(count)
+      return isPromise(chunk) ? chunk.then(undefined, threw) : chunk
+    } catch (error) {
+      return threw(error)
+    }
+  }
+  /** One draw for every element of the chunk. */
+  const replace = (chunk: readonly unknown[], max: number): unknown[] => {
+    const out: unknown[] = []
+    if (hole < 0 && out.length < max) out.push(draw())
+    for (const value of chunk) {
+      add(value)
+      out.push(draw())
+    }
+    raiseFloor()
+    return out
+  }
+  const drain = (max: number): unknown[] | null => {
+    const out: unknown[] = []
+    while (out.length < max) {
+      if (hole >= 0) {
+        closeHole(values, hole)
+        closeHole(ordinals, hole)
+        hole = -1
+      }
+      if (values.length === 0) break
+      out.push(draw())
+    }
+    return out.length > 0 ? out : null
+  }
+  return {
+    pull(max) {
+      if (restoring || (values.length < size && total === Infinity)) {
+        return run(function* () {
+          if (restoring) yield* refill()
+          while (total === Infinity && values.length < size) {
+            const chunk: unknown[] | null = yield* wait(read(Math.min(size - values.length, 1024)))
+            if (chunk === null) total = next
+            else for (const value of chunk) add(value)
+          }
+          return yield* wait(step(max))
+        })
+      }
+      return step(max)
+    },
+    save(): { self: Json; inputs: State[] } {
+      if (restoring) return { self: saved as Json, inputs: [input.save()] }
+      return {
+        self: { drawn, floor: drawn === 0 ? restored.floor : floor, ...(total !== Infinity && drawn > 0 && { total }) },
+        inputs: [source.stateAt(floorPosition, source.position)]
+      }
+    }
+  }
+
+  function step(max: number): MaybePromise<unknown[] | null> {
+    if (total !== Infinity) return drain(max)
+    const wanted = hole < 0 ? max - 1 : max
+    if (wanted === 0) return replace([], max)
+    return chain(read(wanted), chunk => {
+      if (chunk !== null) return replace(chunk, max)
+      total = next
+      return drain(max)
+    })
+  }
+}

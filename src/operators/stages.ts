@@ -1,0 +1,211 @@
+import type { PlanNode } from '../plan/node.js'
+import type { Cursor, Input, OpenContext, Saved, Stage, State } from '../plan/operator.js'
+import type { Json } from '../types.js'
+import { isPromise, run, wait } from '../util/promise.js'
+import { callStage, codeGenerationAllowed, DONE, FAILED, generatedLoop, interpretedLoop, type BoundStage, type Frame, type StageLoop } from './stage-loop.js'
+
+/** A node whose operator is a stage, with the stage that it makes. */
+export interface StageNode {
+  readonly node: PlanNode
+  readonly stage: Stage
+}
+
+/** Generated loops, kept with the functions they call: a plan that is opened every epoch is compiled once. */
+const COMPILED = new WeakMap<object, StageLoop>()
+
+/**
+ * Runs a chain of elementwise stages as one cursor. State: for every stage the number of elements that reached it, nested
+ * as the nodes of the plan are, so that it does not matter which of them were fused.
+ */
+export function openStages(chain: readonly StageNode[], key: object, ctx: OpenContext, inputNode: PlanNode, saved: Json | undefined, savedInputs: readonly State[] | undefined): Cursor<unknown> {
+  const restored = unnest(chain.length, saved, savedInputs)
+  const input = ctx.open(inputNode, { saved: restored.input })
+  const { bound, firstOfCounter } = bind(chain, ctx)
+  const frame: Frame = { at: 0, stage: 0, value: undefined, outcome: undefined, counts: firstOfCounter.map(s => restored.counts[s] ?? 0) }
+  const loop = loopFor(bound, key)
+  const source = ctx.track(input)
+  const drops = restored.drops.some(drop => drop > 0) ? restored.drops : undefined
+  let chunk: readonly unknown[] = []
+  let base = 0 // position in `source` of chunk[0]
+  let inputError: { readonly error: unknown } | undefined
+  let failure: { readonly error: unknown; readonly counts: readonly number[] } | undefined
+
+  /** Makes of a failed stage the error to be thrown, and moves on behind its element. */
+  const fail = (counted: readonly number[], stage: number, error: unknown): void => {
+    const reached = (bound[stage] as BoundStage).counter
+    failure = {
+      error: ctx.userError(error, (counted[reached] as number) - 1, (chain[stage] as StageNode).node),
+      counts: counted.map((count, counter) => (counter <= reached ? count - 1 : count))
+    }
+  }
+
+  /** The rest of an element whose stage returned a promise, or that runs while outputs of single stages are left out. */
+  function* finish(from: number, value: unknown, outcome: unknown, out: unknown[]): Generator<PromiseLike<unknown>, void, unknown> {
+    const { counts } = frame
+    for (let s = from; ; ) {
+      const stage = bound[s] as BoundStage
+      try {
+        const result = yield* wait(outcome)
+        if (stage.kind === 'map') value = result
+        else if (!result) break
+        const left = drops?.[s] ?? 0
+        if (drops !== undefined && left > 0) {
+          drops[s] = left - 1
+          break
+        }
+        if (stage.kind === 'filter' && s + 1 < bound.length) counts[stage.counter + 1] = (counts[stage.counter + 1] as number) + 1
+        if (++s === bound.length) {
+          out.push(value)
+          break
+        }
+        outcome = callStage(bound[s] as BoundStage, value, counts)
+      } catch (error) {
+        fail(counts, s, error)
+        return
+      }
+    }
+    frame.at++
+  }
+
+  /** One element through the slow path, from its first stage. */
+  function* enter(out: unknown[]): Generator<PromiseLike<unknown>, void, unknown> {
+    const value = chunk[frame.at]
+    frame.counts[0] = (frame.counts[0] as number) + 1
+    let outcome: unknown
+    try {
+      outcome = callStage(bound[0] as BoundStage, value, frame.counts)
+    } catch (error) {
+      fail(frame.counts, 0, error)
+      return
+    }
+    yield* finish(0, value, outcome, out)
+  }
+
+  function* fill(max: number, out: unknown[]): Generator<PromiseLike<unknown>, unknown[] | null, unknown> {
+    for (;;) {
+      if (inputError !== undefined || failure !== undefined) {
+        if (out.length > 0) return out // first what came before
+        const { error } = (inputError ?? failure) as { error: unknown }
+        if (inputError === undefined) frame.at++
+        inputError = failure = undefined
+        throw error
+      }
+      if (frame.at < chunk.length) {
+        if (drops?.some(drop => drop > 0) === true) yield* enter(out)
+        else {
+          const status = loop(chunk, out, frame)
+          if (status === FAILED) fail(frame.counts, frame.stage, frame.outcome)
+          else if (status !== DONE) yield* finish(frame.stage, frame.value, frame.outcome, out)
+        }
+        continue
+      }
+      source.release(source.position)
+      if (out.length >= max) return out
+      base = source.position
+      try {
+        const next: unknown[] | null = yield* wait(source.pull(max - out.length))
+        if (next === null) return out.length > 0 ? out : null
+        chunk = next
+        frame.at = 0
+      } catch (error) {
+        inputError = { error }
+      }
+    }
+  }
+
+  return {
+    pull(max) {
+      const out: unknown[] = []
+      if (frame.at < chunk.length || failure !== undefined || inputError !== undefined || drops !== undefined) return run(() => fill(max, out))
+      // The fast path: a chunk that is here, and stages that return plain values.
+      source.release(source.position)
+      base = source.position
+      const next = source.pull(max)
+      if (isPromise(next)) {
+        return next.then(next => {
+          if (next === null) return null
+          chunk = next
+          frame.at = 0
+          return run(() => fill(max, out))
+        })
+      }
+      if (next === null) return null
+      chunk = next
+      frame.at = 0
+      const status = loop(chunk, out, frame)
+      if (status === DONE && out.length >= max) return out
+      if (status === DONE) return run(() => fill(max, out))
+      if (status === FAILED) {
+        fail(frame.counts, frame.stage, frame.outcome)
+        return run(() => fill(max, out))
+      }
+      return run(function* () {
+        yield* finish(frame.stage, frame.value, frame.outcome, out)
+        return yield* fill(max, out)
+      })
+    },
+    save(): Saved {
+      const counts = failure?.counts ?? frame.counts
+      const position = inputError !== undefined ? base : frame.at < chunk.length ? base + frame.at : source.position
+      return nest(bound.map(stage => counts[stage.counter] as number), source.stateAt(position), drops)
+    }
+  }
+}
+
+function bind(chain: readonly StageNode[], ctx: OpenContext): { bound: BoundStage[]; firstOfCounter: number[] } {
+  let counter = 0
+  const firstOfCounter = [0]
+  const bound = chain.map(({ node, stage }, s): BoundStage => {
+    const mine = counter
+    if (stage.kind === 'filter' && s + 1 < chain.length) {
+      counter++
+      firstOfCounter.push(s + 1)
+    }
+    return { kind: stage.kind, fn: stage.fn as BoundStage['fn'], context: wantsContext(stage.fn) ? ctx.elementContexts(stage.seed, node) : null, counter: mine }
+  })
+  return { bound, firstOfCounter }
+}
+
+/** Loops that make contexts belong to one iteration; all others serve every iteration over the plan. */
+function loopFor(bound: readonly BoundStage[], key: object): StageLoop {
+  if (!codeGenerationAllowed()) return interpretedLoop(bound)
+  if (bound.some(stage => stage.context !== null)) return generatedLoop(bound)
+  const loop = COMPILED.get(key) ?? generatedLoop(bound)
+  COMPILED.set(key, loop)
+  return loop
+}
+
+/**
+ * Whether a function looks at its second argument: making a context costs more than most functions. True when in doubt:
+ * for two declared parameters, default values, rest parameters, bound functions, and `arguments`.
+ */
+export function wantsContext(fn: (...args: never[]) => unknown): boolean {
+  if (fn.length > 1) return true
+  const text = Function.prototype.toString.call(fn)
+  const arrow = text.indexOf('=>')
+  const parameters = text.slice(0, arrow < 0 ? text.indexOf(')') : arrow)
+  return parameters.includes(',') || parameters.includes('...') || (fn.length === 0 && parameters.includes('=')) || /\barguments\b|\[native code\]/.test(text)
+}
+
+/** State of a chain: that of its last stage, with the others inside it. */
+function nest(counts: readonly number[], input: State, drops: readonly number[] | undefined): Saved {
+  let below = input
+  for (let s = 0; s + 1 < counts.length; s++) {
+    const drop = drops?.[s] ?? 0
+    below = { self: counts[s] as number, inputs: [below], ...(drop > 0 && { drop }) }
+  }
+  return { self: counts.at(-1) as number, inputs: [below] }
+}
+
+function unnest(length: number, saved: Json | undefined, savedInputs: readonly State[] | undefined): { counts: number[]; drops: number[]; input: State | undefined } {
+  const counts = new Array<number>(length).fill(0)
+  const drops = new Array<number>(length).fill(0)
+  let state: State | undefined = savedInputs?.[0]
+  if (typeof saved === 'number') counts[length - 1] = saved
+  for (let s = length - 2; s >= 0; s--) {
+    if (typeof state?.self === 'number') counts[s] = state.self
+    drops[s] = state?.drop ?? 0
+    state = state?.inputs?.[0]
+  }
+  return { counts, drops, input: state }
+}

@@ -1,0 +1,96 @@
+/**
+ * The only bridge from a URI to a store and from a name to a format. Everything is loaded when it is first asked for, so
+ * that a program carries only what it uses and a browser never sees `node:fs`.
+ */
+import { MillraceError } from './errors.js'
+import type { Format } from './format.js'
+import { schemeOf, withoutSecrets } from './storage/uri.js'
+import type { ByteSource, RequestOptions, Store } from './store.js'
+
+/** An object to read: a URI whose scheme has a store here, or a URI and the store to ask. */
+export type UriTarget = string | { readonly store: Store; readonly uri: string }
+
+/** One line per scheme. `''` is a plain path. */
+const STORES: { readonly [scheme: string]: () => Promise<Store> } = {
+  '': local,
+  file: local,
+  mem: async () => (await import('./storage/memory.js')).defaultMemoryStore
+}
+
+/** One line per format. The endings stand here too, so that a file name can be judged before the format is loaded. */
+const FORMATS: { readonly [name: string]: FormatEntry } = {
+  tfrecord: {
+    extensions: ['tfrecord', 'tfrecords'],
+    load: async () => (await import('../formats/tfrecord/index.js')).tfrecord
+  }
+}
+
+interface FormatEntry {
+  readonly extensions: readonly string[]
+  readonly load: () => Promise<Format<unknown>>
+}
+
+/**
+ * The store for a URI or plain path.
+ * @throws MillraceError `Unsupported` when no store here serves the scheme, or this is not Node and the file is local.
+ */
+export async function resolveStore(uri: string): Promise<Store> {
+  const scheme = schemeOf(uri)
+  const load = own(STORES, scheme)
+  if (load !== undefined) return load()
+  const shown = withoutSecrets(uri)
+  throw new MillraceError('Unsupported',
+    `${shown}: there is no store for ${scheme}:// here; there are plain paths and ${schemes().map((name) => `${name}://`).join(', ')}. `
+    + 'For anything else, pass a store with the URI: { store, uri }', { uri: shown, operation: 'resolve' })
+}
+
+/** Opens an object for ranged reads, with the store that it comes with or the one for its scheme. */
+export async function openUri(target: UriTarget, options: RequestOptions = {}): Promise<ByteSource> {
+  options.signal?.throwIfAborted()
+  if (typeof target !== 'string') return target.store.open(target.uri, options)
+  return (await resolveStore(target)).open(target, options)
+}
+
+/**
+ * The format of that name; a format object is passed through.
+ * @throws RangeError when there is none of that name
+ */
+export async function resolveFormat(format: string | Format<unknown>): Promise<Format<unknown>> {
+  if (typeof format !== 'string') return format
+  const entry = own(FORMATS, format)
+  if (entry === undefined) {
+    throw new RangeError(`there is no format ${JSON.stringify(format)} here; there is ${Object.keys(FORMATS).join(', ')}. `
+      + 'For anything else, pass a format object')
+  }
+  return entry.load()
+}
+
+/**
+ * The name of the format that a file name stands for, by its ending: `a.tfrecord`, `a.tfrecords.gz`,
+ * `a.tfrecord-00000-of-00016`. Upper and lower case are the same. Nothing when no format claims it.
+ */
+export function formatFor(uri: string): string | undefined {
+  const name = withoutSecrets(uri).toLowerCase().replace(/^.*[/\\]/s, '')
+  const plain = name.replace(/\.(gz|gzip|zlib)$/, '').replace(/-\d+-of-\d+$/, '').replace(/\.(gz|gzip|zlib)$/, '')
+  return Object.keys(FORMATS).find((format) => FORMATS[format]?.extensions.some((extension) => plain.endsWith(`.${extension}`)))
+}
+
+/** The schemes that have a store here. */
+export function schemes(): string[] {
+  return Object.keys(STORES).filter((scheme) => scheme !== '')
+}
+
+async function local(): Promise<Store> {
+  let module: typeof import('./storage/file.js')
+  try {
+    module = await import('./storage/file.js')
+  } catch (cause) {
+    throw new MillraceError('Unsupported', 'local files need Node; in a browser use mem:// or pass a store', { operation: 'resolve', cause })
+  }
+  return module.fileStore()
+}
+
+/** Not what every object inherits: `constructor` is no format. */
+function own<T>(table: { readonly [key: string]: T }, key: string): T | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined
+}

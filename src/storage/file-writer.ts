@@ -1,0 +1,170 @@
+import { close, constants, fsync, open, write } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { rename, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import type { ObjectWriter } from '../store.js'
+import { closedError } from './checks.js'
+import { withFileErrors } from './file-errors.js'
+
+const openFd = promisify(open)
+const closeFd = promisify(close)
+const syncFd = promisify(fsync)
+
+/** Small writes are gathered up to this many bytes: a system call for each would cost more than the bytes. */
+const BUFFER_BYTES = 256 << 10
+
+/** Codes with which systems say that a directory cannot be synced. */
+const NO_DIRECTORY_SYNC: ReadonlySet<unknown> = new Set(['EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM', 'EACCES', 'EBADF'])
+
+/** True for the name of a file that is being written. Listings leave it out. */
+export function isTemporaryName(name: string): boolean {
+  return /^\.millrace-[0-9a-f]{16}\.tmp$/.test(name)
+}
+
+/**
+ * Writes a file next to `path` and renames it to `path` at the end, both synced to the device: readers, and the machine
+ * after a crash, see the old file or the new one. Whatever fails, and an abort of the signal at any time, removes it.
+ */
+export async function openFileWriter<Meta>(
+  uri: string,
+  path: string,
+  describe: () => Promise<Meta>,
+  signal: AbortSignal | undefined
+): Promise<Omit<ObjectWriter, 'finalize'> & { finalize(): Promise<Meta> }> {
+  const directory = dirname(path)
+  const temporary = join(directory, `.millrace-${randomBytes(8).toString('hex')}.tmp`)
+  const fd = await openFd(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o666)
+
+  let gathered: Uint8Array | undefined
+  let gatheredLength = 0
+  let queue: Promise<unknown> = Promise.resolve()
+  let failure: { readonly error: unknown } | undefined
+  let end: 'finalized' | 'aborted' | undefined
+  let removing: Promise<void> | undefined
+
+  /** One step at a time, in the order of the calls; after a failure none. */
+  function enqueue<T>(operation: string, step: () => Promise<T>): Promise<T> {
+    const result = queue.then(() => withFileErrors(operation, uri, signal, async () => {
+      signal?.throwIfAborted()
+      if (failure !== undefined) throw failure.error
+      try {
+        return await step()
+      } catch (error) {
+        failure = { error }
+        // The first error is the one to report.
+        await remove().catch(() => undefined)
+        throw error
+      }
+    }))
+    queue = result.catch(() => undefined)
+    return result
+  }
+
+  function remove(): Promise<void> {
+    return removing ??= (async () => {
+      signal?.removeEventListener('abort', onAbort)
+      gathered = undefined
+      try {
+        await closeFd(fd)
+      } finally {
+        await unlink(temporary).catch(ignoreMissing)
+      }
+    })()
+  }
+
+  function onAbort(): void {
+    end ??= 'aborted'
+    // Behind the write that is under way: its descriptor must not be closed, and perhaps reused, under it.
+    queue = queue.then(remove).catch(() => undefined)
+  }
+  signal?.addEventListener('abort', onAbort, { once: true })
+  if (signal?.aborted === true) {
+    await remove()
+    throw signal.reason
+  }
+
+  async function flush(): Promise<void> {
+    if (gathered === undefined || gatheredLength === 0) return
+    const length = gatheredLength
+    gatheredLength = 0
+    await writeAll(fd, gathered.subarray(0, length))
+  }
+
+  function check(operation: string): void {
+    signal?.throwIfAborted()
+    if (end !== undefined) throw closedError(uri, operation, `the writer was ${end}`)
+  }
+
+  return {
+    async write(bytes) {
+      check('write')
+      return enqueue('write', async () => {
+        if (gatheredLength + bytes.byteLength > BUFFER_BYTES) await flush()
+        if (bytes.byteLength >= BUFFER_BYTES) return writeAll(fd, bytes)
+        gathered ??= new Uint8Array(BUFFER_BYTES)
+        gathered.set(bytes, gatheredLength)
+        gatheredLength += bytes.byteLength
+      })
+    },
+
+    async finalize() {
+      check('finalize')
+      end = 'finalized'
+      return enqueue('finalize', async () => {
+        await flush()
+        await syncFd(fd)
+        signal?.throwIfAborted()
+        await rename(temporary, path)
+        // From here on there is nothing to remove: the file is the object.
+        signal?.removeEventListener('abort', onAbort)
+        removing = closeFd(fd)
+        await removing
+        await syncDirectory(directory)
+        return describe()
+      })
+    },
+
+    async abort() {
+      if (end === 'finalized') {
+        await queue
+        return
+      }
+      end = 'aborted'
+      queue = queue.then(remove)
+      await queue
+    }
+  }
+}
+
+async function writeAll(fd: number, bytes: Uint8Array): Promise<void> {
+  let done = 0
+  while (done < bytes.byteLength) done += await writeFd(fd, bytes, done, bytes.byteLength - done)
+}
+
+function writeFd(fd: number, bytes: Uint8Array, at: number, length: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(fd, bytes, at, Math.min(length, 1 << 30), null, (error, count) => {
+      if (error === null) resolve(count)
+      else reject(error)
+    })
+  })
+}
+
+/** Makes a rename durable. Not every system can sync a directory; where it cannot, the rename is already done. */
+async function syncDirectory(directory: string): Promise<void> {
+  try {
+    const fd = await openFd(directory, constants.O_RDONLY)
+    try {
+      await syncFd(fd)
+    } finally {
+      await closeFd(fd)
+    }
+  } catch (error) {
+    if (!NO_DIRECTORY_SYNC.has((error as { code?: unknown }).code)) throw error
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if ((error as { code?: unknown }).code !== 'ENOENT') throw error
+}

@@ -1,0 +1,147 @@
+import { readFileSync } from 'node:fs'
+import { tfrecord, type TfrecordOptions } from '../../../formats/tfrecord/index.js'
+import type { ByteSource, Json, ObjectWriter } from '../../../src/format.js'
+
+/** Bytes in memory that count what is asked of them. */
+export interface MemorySource extends ByteSource {
+  readonly ranges: (readonly [offset: number, byteLength: number])[]
+  underWay: number
+  mostUnderWay: number
+  /** When set, reads wait for it (or for an abort). */
+  gate: Promise<void> | undefined
+  /** When set, the read of that ordinal fails with it. */
+  failure: { readonly read: number; readonly error: Error } | undefined
+}
+
+export function memorySource(bytes: Uint8Array, uri = 'mem://bucket/file'): MemorySource {
+  const source: MemorySource = {
+    uri,
+    byteLength: bytes.length,
+    version: '1',
+    ranges: [],
+    underWay: 0,
+    mostUnderWay: 0,
+    gate: undefined,
+    failure: undefined,
+    async read(offset, into, { signal } = {}) {
+      if (offset < 0 || offset + into.length > bytes.length) throw new RangeError(`read of [${offset}, ${offset + into.length}) of ${bytes.length}`)
+      const ordinal = source.ranges.push([offset, into.length]) - 1
+      signal?.throwIfAborted()
+      source.mostUnderWay = Math.max(source.mostUnderWay, ++source.underWay)
+      try {
+        await (source.gate === undefined ? undefined : Promise.race([source.gate, aborted(signal)]))
+        signal?.throwIfAborted()
+        if (source.failure?.read === ordinal) throw source.failure.error
+        into.set(bytes.subarray(offset, offset + into.length))
+      } finally {
+        source.underWay--
+      }
+    },
+    async close() {}
+  }
+  return source
+}
+
+function aborted(signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }))
+}
+
+/** What reading a file to its end or to an error gave. */
+export interface Outcome {
+  readonly records: Uint8Array[]
+  /** The position behind each chunk, and how many records there were up to it. */
+  readonly positions: (readonly [next: Json, count: number])[]
+  readonly error: unknown
+}
+
+export interface ReadAll extends TfrecordOptions {
+  readonly from?: Json
+  readonly transient?: boolean
+}
+
+/** Reads everything; records are copied, so that buffers may be reused. */
+export async function readAll(source: ByteSource, { from, transient, ...options }: ReadAll = {}): Promise<Outcome> {
+  const records: Uint8Array[] = []
+  const positions: [Json, number][] = []
+  const { signal } = new AbortController()
+  try {
+    const reader = await tfrecord.open(source, options, { signal })
+    for await (const { elements, next } of reader.read(0, { from, signal, transient })) {
+      if (elements.length === 0) throw new Error('an empty chunk')
+      for (const element of elements) records.push(element.slice())
+      positions.push([next, records.length])
+    }
+    return { records, positions, error: undefined }
+  } catch (error) {
+    return { records, positions, error }
+  }
+}
+
+export function fixture(name: string): Uint8Array {
+  return new Uint8Array(readFileSync(new URL(`../../fixtures/tfrecord/${name}`, import.meta.url)))
+}
+
+export function fixtureJson<T>(name: string): T {
+  return JSON.parse(new TextDecoder().decode(fixture(name))) as T
+}
+
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
+
+export const hex = (records: readonly Uint8Array[]): string[] => records.map((record) => Buffer.from(record).toString('hex'))
+
+/** The pseudo-random bytes of make.py. */
+export function pseudoRandom(length: number, seed: number): Uint8Array {
+  const out = new Uint8Array(length)
+  let state = seed >>> 0
+  for (let i = 0; i < length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    out[i] = state >>> 24
+  }
+  return out
+}
+
+/** Numbers below `n`, seeded. */
+export function generator(seed: number): (n: number) => number {
+  let state = seed >>> 0
+  return (n) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return Math.floor((state / 2 ** 32) * n)
+  }
+}
+
+/** An object writer into memory that counts. */
+export function memoryWriter(): ObjectWriter & { readonly writes: Uint8Array[]; state: 'open' | 'finalized' | 'aborted'; failAt: number; mostUnderWay: number } {
+  let underWay = 0
+  const writer = {
+    writes: [] as Uint8Array[],
+    state: 'open' as 'open' | 'finalized' | 'aborted',
+    failAt: -1,
+    mostUnderWay: 0,
+    async write(bytes: Uint8Array) {
+      writer.mostUnderWay = Math.max(writer.mostUnderWay, ++underWay)
+      await Promise.resolve()
+      if (writer.writes.length === writer.failAt) {
+        underWay--
+        throw new Error('the disk is full')
+      }
+      writer.writes.push(bytes.slice())
+      underWay--
+    },
+    async finalize() {
+      writer.state = 'finalized'
+      return { uri: 'mem://bucket/written', size: writer.writes.reduce((sum, part) => sum + part.length, 0), version: '1' }
+    },
+    async abort() {
+      writer.state = 'aborted'
+    }
+  }
+  return writer
+}
