@@ -104,11 +104,11 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
    */
   static from<T>(source: Iterable<T> | AsyncIterable<T> | ((context: GeneratorContext) => Iterable<T> | AsyncIterable<T>)): Dataset<T> {
     if (Array.isArray(source)) return new Dataset(planNode(fromArray, { items: source as readonly unknown[] }) as PlanNode<T>)
-    if (typeof source === 'function') return new Dataset(planNode(fromIterable, { make: source, what: source.name || 'function' }) as PlanNode<T>)
+    if (typeof source === 'function') return new Dataset(planNode(fromIterable, { make: source, repeatable: true, what: source.name || 'function' }) as PlanNode<T>)
     if (typeof source !== 'object' || (source as unknown) === null || !(Symbol.iterator in source || Symbol.asyncIterator in source)) {
       throw new TypeError(`Dataset.from: expected an iterable, an async iterable or a function that returns one, got ${(source as unknown) === null ? 'null' : typeof source}`)
     }
-    return new Dataset(planNode(fromIterable, { make: () => source, what: 'iterable' }) as PlanNode<T>)
+    return new Dataset(planNode(fromIterable, { make: () => source, repeatable: false, what: 'iterable' }) as PlanNode<T>)
   }
 
   /** The elements that a generator function yields, synchronous or not. It is called anew for every pass. */

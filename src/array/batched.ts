@@ -7,8 +7,11 @@ import type { DTypeOfArray } from './dtype.js'
  * number, boolean, bigint and string become an {@link NdArray} of shape `[N]`; an NdArray gets `N` as its first axis; bytes
  * become a list; objects and arrays keep their structure. `never` for what cannot be stacked, `unknown` for `unknown`.
  */
-export type Batched<T, N extends number = number, D extends DType = 'float32'> =
+export type Batched<T, N extends number = number, D extends DType = 'float32'> = BatchedAt<T, N, D, []>
+
+type BatchedAt<T, N extends number, D extends DType, Depth extends 0[]> =
   unknown extends T ? unknown
+  : [T] extends [never] ? never
   : [T] extends [number] ? NdArray<D, readonly [N]>
   : [T] extends [boolean] ? NdArray<'bool', readonly [N]>
   : [T] extends [string] ? NdArray<'string', readonly [N]>
@@ -21,30 +24,39 @@ export type Batched<T, N extends number = number, D extends DType = 'float32'> =
   : T extends NdArrayLike ? NdArray<T['dtype'], readonly [N, ...T['shape']]>
   : T extends RaggedArray ? RaggedArray<T['dtype']>
   : T extends Unstackable ? never
-  : { [K in keyof T]: Batched<T[K], N, D> }
+  : TooDeep<T, Depth> extends true ? unknown
+  : { [K in keyof T]: BatchedAt<T[K], N, D, [...Depth, 0]> }
 
 /** The type of a padded batch: as {@link Batched}, but no axis keeps a literal length except the first. */
-export type PaddedBatched<T, N extends number = number, D extends DType = 'float32'> =
+export type PaddedBatched<T, N extends number = number, D extends DType = 'float32'> = PaddedAt<T, N, D, []>
+
+type PaddedAt<T, N extends number, D extends DType, Depth extends 0[]> =
   unknown extends T ? unknown
   : T extends number | boolean | bigint | string | Uint8Array | NumericArray | RaggedArray | Unstackable ? Batched<T, N, D>
   : T extends NdArrayLike ? NdArray<T['dtype'], readonly [N, ...AnyLengths<T['shape']>]>
-  : { [K in keyof T]: PaddedBatched<T[K], N, D> }
+  : TooDeep<T, Depth> extends true ? unknown
+  : { [K in keyof T]: PaddedAt<T[K], N, D, [...Depth, 0]> }
 
 /** The type of one row of a batch: what `unstack` gives, the inverse of {@link Batched}. */
-export type Unbatched<B> =
+export type Unbatched<B> = UnbatchedAt<B, []>
+
+type UnbatchedAt<B, Depth extends 0[]> =
   unknown extends B ? unknown
   : B extends NdArrayLike ? Row<B['dtype'], B['shape']>
   : B extends RaggedArray ? RaggedArray<B['dtype']>
   : B extends NumericArray ? Row<DTypeOfArray<B>, readonly [number]>
   : B extends readonly Uint8Array[] ? Uint8Array
   : B extends number | boolean | bigint | string | Uint8Array | Unstackable ? never
-  : { [K in keyof B]: Unbatched<B[K]> }
+  : TooDeep<B, Depth> extends true ? unknown
+  : { [K in keyof B]: UnbatchedAt<B[K], [...Depth, 0]> }
 
 /**
  * The type of one slice of a nest along its first axes: as {@link Unbatched}, and plain arrays of scalars and typed arrays are
  * sliced into scalars.
  */
-export type Sliced<B> =
+export type Sliced<B> = SlicedAt<B, []>
+
+type SlicedAt<B, Depth extends 0[]> =
   unknown extends B ? unknown
   : B extends NdArrayLike ? Row<B['dtype'], B['shape']>
   : B extends RaggedArray ? RaggedArray<B['dtype']>
@@ -52,7 +64,8 @@ export type Sliced<B> =
   : B extends NumericArray | Uint8Array ? number
   : B extends readonly (number | boolean | bigint | string | Uint8Array)[] ? B[number]
   : B extends number | boolean | bigint | string | Unstackable ? never
-  : { [K in keyof B]: Sliced<B[K]> }
+  : TooDeep<B, Depth> extends true ? unknown
+  : { [K in keyof B]: SlicedAt<B[K], [...Depth, 0]> }
 
 interface NdArrayLike {
   readonly dtype: DType
@@ -64,6 +77,12 @@ type Unstackable =
   | null | undefined | symbol | Date | RegExp | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> | PromiseLike<unknown>
   | ((...args: never) => unknown)
 
+/**
+ * The compiler opens arrays at once (objects only when asked), so a type that contains arrays of itself, like Json, needs an
+ * end.
+ */
+type TooDeep<T, Depth extends 0[]> = T extends readonly unknown[] ? (Depth['length'] extends 6 ? true : false) : false
+
 type AnyLengths<S extends Shape> = { [K in keyof S]: number }
 
 type Row<D extends DType, S extends Shape> =
@@ -73,4 +92,8 @@ type Row<D extends DType, S extends Shape> =
   : ScalarRow<D> | NdArray<D>
 
 type ScalarRow<D extends DType> =
-  D extends 'float32' ? number : D extends 'bool' ? boolean : D extends 'int64' ? bigint : D extends 'string' ? string : NdArray<D, readonly []>
+  D extends 'float32' ? number
+  : D extends 'bool' ? boolean
+  : D extends 'int64' ? bigint
+  : D extends 'string' ? string
+  : NdArray<D, readonly []>

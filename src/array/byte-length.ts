@@ -6,8 +6,8 @@ const OVERHEAD = 16
 const MAX_DEPTH = 64
 
 /**
- * Estimates the bytes that an element holds, to bound buffers: 8 for numbers and the like, 2 per UTF-16 unit of a string, the length of
- * byte arrays and typed arrays (the part that a view shows), and a little for structure.
+ * Estimates the bytes that an element holds, to bound buffers: 8 for numbers and the like, 2 per UTF-16 unit of a string, the
+ * length of byte arrays and typed arrays (the part that a view shows), and a little for structure.
  */
 export function byteLengthOf(element: unknown): number {
   return measure(element, 0)

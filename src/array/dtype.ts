@@ -74,7 +74,8 @@ export function isNumberDType(name: unknown): name is NumberDType {
 export function checkNumberDType(name: unknown, option = 'numbers'): NumberDType {
   if (name === undefined) return 'float32'
   if (isNumberDType(name)) return name
-  throw new TypeError(`${option} must be a dtype that holds plain numbers (${[...NUMBER_DTYPES].join(', ')}), not ${String(name)}`)
+  const names = [...NUMBER_DTYPES].join(', ')
+  throw new TypeError(`${option} must be a dtype that holds plain numbers (${names}), not ${String(name)}`)
 }
 
 /** Items of the data per value: 2 for complex dtypes, else 1. */

@@ -1,8 +1,9 @@
 import { tagOf } from './dtype.js'
 
 /**
- * True when two elements are the same: same structure, dtypes, shapes and values. NaN equals NaN, and 0 does not equal -0. The order of keys
- * does not count; a missing key is not the same as `undefined`. A typed array and the NdArray that it stands for differ.
+ * True when two elements are the same: same structure, dtypes, shapes and values. NaN equals NaN, and 0 does not equal -0. The
+ * order of keys does not count; a missing key is not the same as `undefined`. A typed array and the NdArray that it stands for
+ * differ.
  */
 export function equal(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true
@@ -19,7 +20,9 @@ export function equal(a: unknown, b: unknown): boolean {
   }
   if (!sameClass(a, b)) return false
   if (isKind<Date>(a, 'Date')) return Object.is(a.getTime(), (b as Date).getTime())
-  if (isKind<ReadonlyMap<unknown, unknown>>(a, 'Map') || isKind<ReadonlySet<unknown>>(a, 'Set')) return equal([...a], [...(b as typeof a)])
+  if (isKind<ReadonlyMap<unknown, unknown>>(a, 'Map') || isKind<ReadonlySet<unknown>>(a, 'Set')) {
+    return equal([...a], [...(b as typeof a)])
+  }
   const keys = Object.keys(a)
   if (keys.length !== Object.keys(b).length) return false
   const [x, y] = [a as Readonly<Record<string, unknown>>, b as Readonly<Record<string, unknown>>]

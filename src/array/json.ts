@@ -1,16 +1,16 @@
 import { MillraceError } from '../errors.js'
 import type { Json, NdArray, RaggedArray } from '../types.js'
 import { isNumericArray, tagOf } from './dtype.js'
-import { describe, isNdArray, isPlainObject, isRaggedArray, joinPath, setMember } from './nest.js'
-import { at } from './stack.js'
+import { at, describe, isNdArray, isPlainObject, isRaggedArray, joinPath, setMember } from './nest.js'
 
 /**
- * Writes a value as JSON from which {@link decodeJson} makes the same value again, exactly: `null`, booleans, strings, numbers (also NaN,
- * ±Infinity and -0), bigints, `undefined`, bytes, typed arrays, NdArrays, RaggedArrays, and plain objects and arrays of these.
+ * Writes a value as JSON from which {@link decodeJson} makes the same value again, exactly: `null`, booleans, strings, numbers
+ * (also NaN, ±Infinity and -0), bigints, `undefined`, bytes, typed arrays, NdArrays, RaggedArrays, and plain objects and arrays
+ * of these.
  *
  * Layout: what JSON can hold stands for itself. The rest is an object with the key `$`: `{ $: 'number' | 'bigint', v: text }`,
- * `{ $: 'undefined' }`, `{ $: 'Uint8Array' | 'Float32Array' | …, v: base64 of the little-endian bytes }`. An object that has a key beginning
- * with `$` is `{ $: 'object', v: [[key, value], …] }`.
+ * `{ $: 'undefined' }`, `{ $: 'Uint8Array' | 'Float32Array' | …, v: base64 of the little-endian bytes }`. An object that has a
+ * key beginning with `$` is `{ $: 'object', v: [[key, value], …] }`.
  *
  * @throws MillraceError `Checkpoint`, with the key path, for anything else: functions, class instances, cycles.
  */
@@ -54,7 +54,8 @@ function encode(value: unknown, path: string, parents: readonly object[]): Json 
     case 'string':
       return value
     case 'number':
-      return Number.isFinite(value) && !Object.is(value, -0) ? value : { $: 'number', v: Object.is(value, -0) ? '-0' : String(value) }
+      if (Object.is(value, -0)) return { $: 'number', v: '-0' }
+      return Number.isFinite(value) ? value : { $: 'number', v: String(value) }
     case 'bigint':
       return { $: 'bigint', v: String(value) }
     case 'undefined':
@@ -69,7 +70,9 @@ function encode(value: unknown, path: string, parents: readonly object[]): Json 
     if (tagOf(value) !== 'Uint8Array' && !isNumericArray(value)) throw refused(value, path)
     return { $: tagOf(value) ?? '', v: toBase64(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)) }
   }
-  if (parents.includes(value)) throw new MillraceError('Checkpoint', `cannot write${at(path)} as JSON: the object contains itself`, { keyPath: path })
+  if (parents.includes(value)) {
+    throw new MillraceError('Checkpoint', `cannot write${at(path)} as JSON: the object contains itself`, { keyPath: path })
+  }
   const inside = [...parents, value]
   if (Array.isArray(value)) return Array.from(value, (item, i) => encode(item, joinPath(path, i), inside))
   const members = plainMembers(value)
@@ -90,13 +93,15 @@ function plainMembers(value: object): Readonly<Record<string, unknown>> | undefi
 function refused(value: unknown, path: string): MillraceError {
   return new MillraceError(
     'Checkpoint',
-    `cannot write ${describe(value)}${at(path)} as JSON; use numbers, booleans, bigints, strings, bytes, typed arrays and NdArrays, in plain objects and arrays`,
+    `cannot write ${describe(value)}${at(path)} as JSON; use numbers, booleans, bigints, strings, bytes, typed arrays and NdArrays, ` +
+      'in plain objects and arrays',
     { keyPath: path }
   )
 }
 
 const VIEWS: Readonly<Record<string, { readonly BYTES_PER_ELEMENT: number; new (buffer: ArrayBuffer): ArrayBufferView }>> = {
-  Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array, Float32Array, Float64Array, BigInt64Array, BigUint64Array
+  Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array, Float32Array, Float64Array,
+  BigInt64Array, BigUint64Array
 }
 
 function decodeTagged(json: { readonly [key: string]: Json }): unknown {
@@ -121,7 +126,8 @@ function decodeTagged(json: { readonly [key: string]: Json }): unknown {
 }
 
 function unreadable(json: Json): MillraceError {
-  return new MillraceError('Checkpoint', `a saved state has a value that is not of this version's layout: ${JSON.stringify(json).slice(0, 80)}`)
+  const text = JSON.stringify(json).slice(0, 80)
+  return new MillraceError('Checkpoint', `a saved state has a value that is not of this version's layout: ${text}`)
 }
 
 function isJsonArray(json: Json | undefined): json is readonly Json[] {

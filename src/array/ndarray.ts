@@ -14,7 +14,10 @@ type NestedShape<T> = T extends readonly (infer U)[] ? readonly [number, ...Nest
 type ScalarIn<T> = T extends readonly (infer U)[] ? ScalarIn<U> : T
 
 type NestedDType<T> =
-  [ScalarIn<T>] extends [boolean] ? 'bool' : [ScalarIn<T>] extends [bigint] ? 'int64' : [ScalarIn<T>] extends [string] ? 'string' : 'float32'
+  [ScalarIn<T>] extends [boolean] ? 'bool'
+  : [ScalarIn<T>] extends [bigint] ? 'int64'
+  : [ScalarIn<T>] extends [string] ? 'string'
+  : 'float32'
 
 /**
  * Makes an {@link NdArray}: row-major and contiguous.
@@ -28,7 +31,9 @@ type NestedDType<T> =
  * MillraceError `Lossy` for a value that the dtype cannot hold exactly.
  */
 export function ndarray<const A extends NumericArray | Uint8Array>(data: A): NdArray<DTypeOfArray<A>, readonly [number]>
-export function ndarray<A extends NumericArray | Uint8Array, const S extends Shape>(data: A, shape: S): NdArray<DTypeOfArray<A>, Readonly<S>>
+export function ndarray<A extends NumericArray | Uint8Array, const S extends Shape>(
+  data: A, shape: S
+): NdArray<DTypeOfArray<A>, Readonly<S>>
 export function ndarray<A extends Nested<number> | Nested<boolean> | Nested<bigint> | Nested<string>>(
   data: A
 ): NdArray<NestedDType<A>, NestedShape<A>>
@@ -72,6 +77,12 @@ export function sizeOf(shape: Shape): number {
   return size
 }
 
+/** A part of the data of an array: a view, except of strings. */
+export function viewOf(data: NdArray['data'], start: number, end: number): NdArray['data'] {
+  // One cast for the union of typed arrays: all have the same `subarray`.
+  return ArrayBuffer.isView(data) ? (data as Float32Array).subarray(start, end) : data.slice(start, end)
+}
+
 /** True when both shapes are the same. */
 export function sameShape(a: Shape, b: Shape): boolean {
   if (a === b) return true
@@ -82,7 +93,8 @@ export function sameShape(a: Shape, b: Shape): boolean {
 
 /** Why this is no valid NdArray; `undefined` when it is one. */
 export function ndarrayFault({ dtype, shape, data }: NdArray): string | undefined {
-  if (!shape.every((length) => Number.isInteger(length) && length >= 0)) return `shape ${formatShape(shape)} has an axis that is no length`
+  const lengths = shape.every((length) => Number.isInteger(length) && length >= 0)
+  if (!lengths) return `shape ${formatShape(shape)} has an axis that is no length`
   if (!holds(data, dtype)) return `${dtype} values are held in a ${storageName(dtype)}, not in a ${tagOf(data)}`
   const need = sizeOf(shape) * widthOf(dtype)
   if (data.length !== need) return `${dtype} ${formatShape(shape)} needs ${need} values, the data hold ${data.length}`
@@ -103,7 +115,8 @@ export function raggedFault({ dtype, data, rowSplits }: RaggedArray): string | u
     const inner = rowSplits[level + 1]
     const need = inner === undefined ? data.length / widthOf(dtype) : inner.length - 1
     if (splits[splits.length - 1] !== need) {
-      return `row splits ${level} end at ${splits[splits.length - 1]}, but there are ${need} ${inner === undefined ? 'values' : 'inner rows'}`
+      const what = inner === undefined ? 'values' : 'inner rows'
+      return `row splits ${level} end at ${splits[splits.length - 1]}, but there are ${need} ${what}`
     }
   }
   return undefined
@@ -128,7 +141,9 @@ function fromNested(nested: readonly unknown[], shape: Shape | undefined, dtype:
   const data = allocate<DType>(kind, values.length) as unknown[]
   for (let i = 0; i < values.length; i++) {
     const value = values[i]
-    if (Array.isArray(value)) throw new RangeError(`ragged nesting: the arrays have the shape ${formatShape(found)}, but value ${i} is an array`)
+    if (Array.isArray(value)) {
+      throw new RangeError(`ragged nesting: the arrays have the shape ${formatShape(found)}, but value ${i} is an array`)
+    }
     data[i] = exact(value, kind)
   }
   return checked(kind, shape ?? found, data as unknown as NdArray['data'])
@@ -144,7 +159,8 @@ function nestedShape(nested: readonly unknown[]): number[] {
       const item = level[i]
       if (!Array.isArray(item) || item.length !== length) {
         const other = Array.isArray(item) ? `an array of ${item.length}` : 'no array'
-        throw new RangeError(`ragged nesting: at depth ${shape.length}, item 0 is an array of ${length} and item ${i} is ${other}`)
+        const depth = shape.length
+        throw new RangeError(`ragged nesting: at depth ${depth}, item 0 is an array of ${length} and item ${i} is ${other}`)
       }
     }
     shape.push(length)
@@ -166,7 +182,9 @@ function exact(value: unknown, dtype: DType): number | bigint | string {
   const stored = storedValue(value, dtype)
   if (stored !== undefined) return stored
   const numeric = typeof value === 'number' || typeof value === 'bigint'
-  if (!numeric || dtype === 'bool' || dtype === 'string') throw new TypeError(`${String(value)} (${typeof value}) is no ${dtype} value`)
+  if (!numeric || dtype === 'bool' || dtype === 'string') {
+    throw new TypeError(`${String(value)} (${typeof value}) is no ${dtype} value`)
+  }
   throw new MillraceError('Lossy', `${String(value)} cannot be held exactly as ${dtype}; use another dtype`)
 }
 

@@ -64,6 +64,11 @@ export function joinPath(parent: string, key: string | number): string {
   return parent === '' ? key : `${parent}.${key}`
 }
 
+/** ` at path`, or nothing for the element itself. */
+export function at(path: string): string {
+  return path === '' ? '' : ` at ${path}`
+}
+
 /** Sets a member of a fresh object, whatever the key: assigning to `__proto__` would not make a member. */
 export function setMember(target: Record<string, unknown>, key: string, value: unknown): void {
   if (key === '__proto__') Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
@@ -94,7 +99,8 @@ export function describe(value: unknown): string {
     case 'list': return `an array of ${(value as readonly unknown[]).length}`
     case 'object': {
       const keys = Object.keys(value as object)
-      return keys.length === 0 ? 'an object without keys' : `an object { ${keys.slice(0, 8).join(', ')}${keys.length > 8 ? ', …' : ''} }`
+      const some = keys.slice(0, 8).join(', ') + (keys.length > 8 ? ', …' : '')
+      return keys.length === 0 ? 'an object without keys' : `an object { ${some} }`
     }
     case 'other':
   }

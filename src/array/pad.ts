@@ -1,10 +1,11 @@
 import { MillraceError } from '../errors.js'
 import type { DType, NdArray, NumericArray, Shape } from '../types.js'
 import type { PaddedBatched } from './batched.js'
+import { compile, copyInto, rowAt, type Column } from './columns.js'
 import { allocate, checkNumberDType, storedValue, widthOf, type NumberDType } from './dtype.js'
-import { ndarrayFault, sizeOf } from './ndarray.js'
-import { asNdArray, describe, formatShape, isPlainObject, joinPath, kindOf } from './nest.js'
-import { at, broken, compile, copyInto, rowAt, type Column } from './stack.js'
+import { ndarrayFault, sizeOf, viewOf } from './ndarray.js'
+import { asNdArray, at, describe, formatShape, isPlainObject, joinPath, kindOf } from './nest.js'
+import { broken } from './stack-errors.js'
 
 /** A shape to pad to: a fixed length per axis; `-1` or `null` for the longest in the batch. */
 export type PaddedShape = readonly (number | null)[]
@@ -15,7 +16,9 @@ export type PaddedShapes = PaddedShape | null | readonly PaddedShapes[] | { read
 /** A value to pad with. */
 export type PadValue = number | boolean | bigint | string
 
-/** The structure of an element with a {@link PadValue} per leaf. One value in place of a structure stands for all leaves in it. */
+/**
+ * The structure of an element with a {@link PadValue} per leaf. One value in place of a structure stands for all leaves in it.
+ */
 export type PadValues = PadValue | null | readonly PadValues[] | { readonly [key: string]: PadValues | undefined }
 
 /** How elements are padded. */
@@ -29,15 +32,17 @@ export interface PadOptions<D extends NumberDType = NumberDType> {
 }
 
 /** Pads and stacks batch after batch. */
-export type PadStacker<D extends NumberDType = 'float32'> = <T>(elements: readonly T[], firstIndex?: number) => PaddedBatched<T, number, D>
+export type PadStacker<D extends NumberDType = 'float32'> =
+  <T>(elements: readonly T[], firstIndex?: number) => PaddedBatched<T, number, D>
 
 /**
  * Stacks elements whose NdArrays differ in shape: each is padded at the end of every axis to the longest in the batch, or to the
- * length that `shapes` fixes. Ranks must agree. Leaves that are not arrays are stacked as `stack` does; so are bytes, which stay a
- * list, and RaggedArrays, which need no padding.
+ * length that `shapes` fixes. Ranks must agree. Leaves that are not arrays are stacked as `stack` does; so are bytes, which stay
+ * a list, and RaggedArrays, which need no padding.
  *
- * @throws MillraceError `Mismatch` when an element is longer than a fixed length, when ranks, dtypes or structures differ, or when
- * `shapes` or `values` name something that the elements do not have; `Lossy` for a value that its dtype cannot hold exactly.
+ * @throws MillraceError `Mismatch` when an element is longer than a fixed length, when ranks, dtypes or structures differ, or
+ * when `shapes` or `values` name something that the elements do not have; `Lossy` for a value that its dtype cannot hold
+ * exactly.
  */
 export function padStack<T, const D extends NumberDType = 'float32'>(
   elements: readonly T[], options: PadOptions<D> = {}, firstIndex = 0
@@ -87,7 +92,10 @@ function resolve(element: unknown, shapes: unknown, values: unknown, path: strin
   }
   const value = values === undefined || values === null ? undefined : (values as PadValue)
   if (shape !== undefined && kind !== 'array' && !(shape.length === 0 && kind !== 'bytes' && kind !== 'ragged')) {
-    throw mismatch(`shapes${at(path)} is ${JSON.stringify(shape)}, but the elements have ${describe(element)} there, which is not padded`, path)
+    throw mismatch(
+      `shapes${at(path)} is ${formatFixed(shape)}, but the elements have ${describe(element)} there, which is not padded`,
+      path
+    )
   }
   leaves.set(path, { ...(shape === undefined ? {} : { shape }), ...(value === undefined ? {} : { value }) })
 }
@@ -110,7 +118,8 @@ function memberOf(option: unknown, key: string): unknown {
 }
 
 function checkShape(shape: unknown, path: string): PaddedShape {
-  if (Array.isArray(shape) && shape.every((length) => length === null || (Number.isInteger(length) && length >= -1))) return shape as PaddedShape
+  const isLength = (length: unknown): boolean => length === null || (Number.isInteger(length) && (length as number) >= -1)
+  if (Array.isArray(shape) && shape.every(isLength)) return shape as PaddedShape
   throw mismatch(`shapes${at(path)} must be a list with a length, -1 or null for each axis, not ${describe(shape)}`, path)
 }
 
@@ -121,7 +130,10 @@ function mismatch(text: string, keyPath: string, index?: number): MillraceError 
 function padColumn(dtype: DType, rank: number, padding: LeafPadding, path: string): Column {
   const fixed = padding.shape
   if (fixed !== undefined && fixed.length !== rank) {
-    throw mismatch(`shapes${at(path)} is ${formatFixed(fixed)}, of rank ${fixed.length}, but the elements have rank ${rank} there`, path)
+    throw mismatch(
+      `shapes${at(path)} is ${formatFixed(fixed)}, of rank ${fixed.length}, but the elements have rank ${rank} there`,
+      path
+    )
   }
   const pad = padding.value === undefined ? undefined : padValue(padding.value, dtype, path)
   const width = widthOf(dtype)
@@ -133,9 +145,11 @@ function padColumn(dtype: DType, rank: number, padding: LeafPadding, path: strin
       const fault = ndarrayFault(row)
       if (fault !== undefined) throw broken(fault, path, first + i)
       if (row.shape.length !== rank) {
+        const others = i > 0
+          ? `element ${first} has shape ${formatShape(asNdArray(values[0] as NdArray | NumericArray).shape)}`
+          : `the batches before have rank ${rank}`
         throw mismatch(
-          `element ${first + i} has shape ${formatShape(row.shape)}${at(path)}, but ${i > 0 ? `element ${first} has shape ` : 'the batches before have rank '}` +
-            `${i > 0 ? formatShape(asNdArray(values[0] as NdArray | NumericArray).shape) : rank}. Padding does not change the rank.`,
+          `element ${first + i} has shape ${formatShape(row.shape)}${at(path)}, but ${others}. Padding does not change the rank.`,
           path, first + i
         )
       }
@@ -144,8 +158,8 @@ function padColumn(dtype: DType, rank: number, padding: LeafPadding, path: strin
         const limit = fixed?.[axis] ?? -1
         if (limit >= 0 && length > limit) {
           throw mismatch(
-            `element ${first + i} has shape ${formatShape(row.shape)}${at(path)}, which is longer than the fixed shape ${formatFixed(fixed ?? [])} ` +
-              `(axis ${axis}: ${length} > ${limit}). Raise the length, use -1, or cut the elements in a map.`,
+            `element ${first + i} has shape ${formatShape(row.shape)}${at(path)}, which is longer than the fixed shape ` +
+              `${formatFixed(fixed ?? [])} (axis ${axis}: ${length} > ${limit}). Raise the length, use -1, or cut the elements in a map.`,
             path, first + i
           )
         }
@@ -164,11 +178,13 @@ function padValue(value: PadValue, dtype: DType, path: string): number | bigint 
   const stored = storedValue(value, dtype)
   if (stored !== undefined) return stored === 0 && !Object.is(stored, -0) ? undefined : stored
   if (dtype === 'float16' || dtype === 'bfloat16') {
-    throw new MillraceError('Unsupported', `cannot pad ${dtype}${at(path)} with ${String(value)}: only 0 is supported`, { keyPath: path })
+    const text = `cannot pad ${dtype}${at(path)} with ${String(value)}: only 0 is supported`
+    throw new MillraceError('Unsupported', text, { keyPath: path })
   }
   const numeric = (typeof value === 'number' || typeof value === 'bigint') && dtype !== 'bool' && dtype !== 'string'
   if (!numeric) throw mismatch(`the value ${JSON.stringify(String(value))} (${typeof value})${at(path)} is no ${dtype} value`, path)
-  throw new MillraceError('Lossy', `cannot pad: the value ${String(value)}${at(path)} cannot be held exactly as ${dtype}`, { keyPath: path })
+  const text = `cannot pad: the value ${String(value)}${at(path)} cannot be held exactly as ${dtype}`
+  throw new MillraceError('Lossy', text, { keyPath: path })
 }
 
 /** Complex data get the value as their real part. */
@@ -191,7 +207,7 @@ function place(row: NdArray, data: NdArray['data'], offset: number, target: Shap
   for (let from = 0; from < row.data.length; from += run) {
     let into = 0
     for (let k = 0; k < axis; k++) into = (into + (position[k] as number)) * (target[k + 1] as number)
-    copyInto(data, ArrayBuffer.isView(row.data) ? (row.data as Float32Array).subarray(from, from + run) : row.data.slice(from, from + run), offset + into * inner)
+    copyInto(data, viewOf(row.data, from, from + run), offset + into * inner)
     for (let k = axis - 1; k >= 0; k--) {
       position[k] = (position[k] as number) + 1
       if ((position[k] as number) < (shape[k] as number)) break

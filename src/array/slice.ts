@@ -2,9 +2,8 @@ import { MillraceError } from '../errors.js'
 import type { NdArray, RaggedArray } from '../types.js'
 import type { Sliced, Unbatched } from './batched.js'
 import { isBytes, isNumericArray, widthOf } from './dtype.js'
-import { ndarrayFault, raggedFault, sizeOf } from './ndarray.js'
-import { asNdArray, describe, isNdArray, isPlainObject, isRaggedArray, joinPath, setMember } from './nest.js'
-import { at } from './stack.js'
+import { ndarrayFault, raggedFault, sizeOf, viewOf } from './ndarray.js'
+import { asNdArray, at, describe, isNdArray, isPlainObject, isRaggedArray, joinPath, setMember } from './nest.js'
 
 /**
  * What counts as sliceable.
@@ -61,7 +60,7 @@ export function slicer(nest: unknown, mode: SliceMode): Slicer<unknown>
 export function slicer(nest: unknown, mode: SliceMode = 'batch'): Slicer<unknown> {
   const seen: Seen = { rows: undefined, path: '' }
   const row = compile(nest, '', mode, seen)
-  if (seen.rows === undefined) throw new MillraceError('Mismatch', `cannot slice ${describe(nest)}: it has no array to take rows from`)
+  if (seen.rows === undefined) throw refused(`${describe(nest)} has no array to take rows from`, '')
   return { rows: seen.rows, row }
 }
 
@@ -102,7 +101,11 @@ function compile(value: unknown, path: string, mode: SliceMode, seen: Seen): Cut
   const hint = mode === 'batch' && !isBytes(value)
     ? 'Rows are taken from NdArrays, RaggedArrays and lists of bytes, in plain objects and arrays.'
     : 'Rows are taken from NdArrays, RaggedArrays, typed arrays and arrays of scalars, in plain objects and arrays of these.'
-  throw new MillraceError('Mismatch', `cannot slice ${describe(value)}${at(path)}: it has no rows. ${hint}`, { keyPath: path })
+  throw refused(`${describe(value)}${at(path)} has no rows. ${hint}`, path)
+}
+
+function refused(text: string, keyPath: string): MillraceError {
+  return new MillraceError('Mismatch', `cannot slice: ${text}`, { keyPath })
 }
 
 function agree(rows: number, path: string, seen: Seen): void {
@@ -110,11 +113,8 @@ function agree(rows: number, path: string, seen: Seen): void {
     seen.rows = rows
     seen.path = path
   } else if (seen.rows !== rows) {
-    throw new MillraceError(
-      'Mismatch',
-      `cannot slice: there are ${rows} rows${at(path)}, but ${seen.rows} rows${at(seen.path)}. All arrays need the same first axis.`,
-      { keyPath: path }
-    )
+    const others = `${seen.rows} rows${at(seen.path)}`
+    throw refused(`there are ${rows} rows${at(path)}, but ${others}. All arrays need the same first axis.`, path)
   }
 }
 
@@ -127,10 +127,10 @@ function isScalars(items: readonly unknown[]): boolean {
 function cutArray(array: NdArray, path: string, seen: Seen): Cut {
   const { dtype, shape, data } = array
   const fault = ndarrayFault(array)
-  if (fault !== undefined) throw new MillraceError('Mismatch', `cannot slice: the array${at(path)} is not valid: ${fault}`, { keyPath: path })
+  if (fault !== undefined) throw refused(`the array${at(path)} is not valid: ${fault}`, path)
   const rows = shape[0]
   if (rows === undefined) {
-    throw new MillraceError('Mismatch', `cannot slice ${describe(array)}${at(path)}: an array of rank 0 has no rows`, { keyPath: path })
+    throw refused(`${describe(array)}${at(path)} has rank 0, and so no rows`, path)
   }
   agree(rows, path, seen)
   if (shape.length === 1) {
@@ -146,20 +146,16 @@ function cutArray(array: NdArray, path: string, seen: Seen): Cut {
   }
   const inner = Object.freeze(shape.slice(1))
   const size = sizeOf(inner) * widthOf(dtype)
-  return (i) => ({ dtype, shape: inner, data: view(data, i * size, (i + 1) * size) })
-}
-
-function view(data: NdArray['data'], start: number, end: number): NdArray['data'] {
-  return ArrayBuffer.isView(data) ? (data as Float32Array).subarray(start, end) : data.slice(start, end)
+  return (i) => ({ dtype, shape: inner, data: viewOf(data, i * size, (i + 1) * size) })
 }
 
 function cutRagged(array: RaggedArray, path: string, seen: Seen): Cut {
   const { dtype, data, rowSplits } = array
   const fault = raggedFault(array)
-  if (fault !== undefined) throw new MillraceError('Mismatch', `cannot slice: the array${at(path)} is not valid: ${fault}`, { keyPath: path })
+  if (fault !== undefined) throw refused(`the array${at(path)} is not valid: ${fault}`, path)
   const outer = rowSplits[0]
   if (outer === undefined) {
-    throw new MillraceError('Mismatch', `cannot slice ${describe(array)}${at(path)}: it is one single row`, { keyPath: path })
+    throw refused(`${describe(array)}${at(path)} is one single row`, path)
   }
   agree(outer.length - 1, path, seen)
   const width = widthOf(dtype)
@@ -174,6 +170,6 @@ function cutRagged(array: RaggedArray, path: string, seen: Seen): Cut {
       for (let k = 0; k < splits.length; k++) splits[k] = (splits[k] as number) - start
       inner.push(splits)
     }
-    return { dtype, data: view(data, start * width, end * width), rowSplits: inner }
+    return { dtype, data: viewOf(data, start * width, end * width), rowSplits: inner }
   }
 }

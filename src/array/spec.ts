@@ -1,6 +1,6 @@
 import type { ElementSpec, LeafSpec, NdArray, NumericArray, RaggedArray, Shape } from '../types.js'
 import type { NumberDType } from './dtype.js'
-import { isBytes } from './dtype.js'
+import { isBytes, widthOf } from './dtype.js'
 import { asNdArray, formatShape, kindOf, setMember } from './nest.js'
 
 const UNKNOWN: LeafSpec = Object.freeze({ dtype: 'unknown', shape: Object.freeze([]) })
@@ -8,9 +8,9 @@ const UNKNOWN: LeafSpec = Object.freeze({ dtype: 'unknown', shape: Object.freeze
 /**
  * The structure of an element, with dtype and shape of every leaf.
  *
- * Scalars have the dtype that they batch to and shape `[]` (plain numbers `numbers`, float32 by default); bytes are `bytes []`, and a
- * list of bytes is `bytes [n]`, as `batch` makes it. In a RaggedArray every axis but the first is `-1`. What cannot be batched is
- * `unknown`.
+ * Scalars have the dtype that they batch to and shape `[]` (plain numbers `numbers`, float32 by default); bytes are `bytes []`,
+ * and a list of bytes is `bytes [n]`, as `batch` makes it. In a RaggedArray every axis but the first is `-1`. What cannot be
+ * batched is `unknown`.
  */
 export function specOf(element: unknown, numbers: NumberDType = 'float32'): ElementSpec {
   const kind = kindOf(element)
@@ -26,7 +26,7 @@ export function specOf(element: unknown, numbers: NumberDType = 'float32'): Elem
     }
     case 'ragged': {
       const { dtype, data, rowSplits } = element as RaggedArray
-      const rows = rowSplits[0] === undefined ? data.length : rowSplits[0].length - 1
+      const rows = rowSplits[0] === undefined ? data.length / widthOf(dtype) : rowSplits[0].length - 1
       return leaf(dtype, [rows, ...rowSplits.map(() => -1)])
     }
     case 'list': {
@@ -72,7 +72,8 @@ export function batchSpec(spec: ElementSpec, size = -1): ElementSpec {
 export function formatSpec(spec: ElementSpec): string {
   if (isLeafSpec(spec)) return spec.dtype === 'unknown' ? 'unknown' : spec.dtype + formatShape(spec.shape)
   if (isList(spec)) return `[${spec.map(formatSpec).join(', ')}]`
-  const members = Object.entries(spec).map(([key, member]) => `${/^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(key) ? key : JSON.stringify(key)}: ${formatSpec(member)}`)
+  const name = (key: string): string => (/^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(key) ? key : JSON.stringify(key))
+  const members = Object.entries(spec).map(([key, member]) => `${name(key)}: ${formatSpec(member)}`)
   return members.length === 0 ? '{}' : `{ ${members.join(', ')} }`
 }
 

@@ -1,8 +1,10 @@
 /** The columns of a batch of Examples: one per feature, filled row by row. */
-import type { Shape } from '../types.js'
+import { storedValue, type NumberDType } from '../array/dtype.js'
+import { lossy, shapeMismatch } from '../array/stack-errors.js'
+import type { DType, NdArray, Shape } from '../types.js'
 import { checkCount, readTexts, readViews, type Field } from './fields.js'
 import { copyBytes } from './lists.js'
-import { newNumbers, type Allocate, type NumberData, type NumberDType, type NumberReader, type Numbers } from './numbers.js'
+import { newNumbers, type Allocate, type NumberData, type ArrayDType, type NumberReader, type Numbers } from './numbers.js'
 import { featureError, type Wire } from './wire.js'
 
 /** One column. A row that failed is written again, so whatever `add` does before it throws must not last. */
@@ -16,24 +18,34 @@ export interface Column {
   finish(rows: number): unknown
 }
 
-export function newColumn(field: Field, size: number, allocate: Allocate | undefined, bytes: 'copy' | 'view'): Column {
-  const { feature, reader } = field
-  if (feature.kind === 'ragged') return reader === null ? raggedTexts(field, size) : raggedNumbers(field, reader, size, allocate)
-  if (feature.dtype === 'bytes') return bytesColumn(field, bytes === 'copy' ? newArena() : null)
-  if (feature.kind === 'varLen') return reader === null ? varTexts(field) : varNumbers(field, reader, size, allocate)
-  if (reader === null) return fixedTexts(field, feature.shape)
-  return field.scalar && columnDType(field.dtype) !== field.dtype
-    ? convertedScalars(field, reader, size, allocate)
-    : fixedNumbers(field, reader, feature.shape, size, allocate)
+/** What all columns of a batch have in common. */
+export interface ColumnOptions {
+  /** Rows to make room for. */
+  readonly size: number
+  /** The dtype of single numbers. */
+  readonly numbers: NumberDType
+  readonly allocate: Allocate | undefined
+  /** False to keep byte strings as views of the records. */
+  readonly copy: boolean
 }
 
-function fixedNumbers(field: Field, reader: NumberReader, shape: Shape, rows: number, allocate: Allocate | undefined): Column {
+export function newColumn(field: Field, options: ColumnOptions): Column {
+  const { feature, reader } = field
+  if (feature.kind === 'ragged') return reader === null ? raggedTexts(options.size) : raggedNumbers(field, reader, options)
+  if (feature.dtype === 'bytes') return bytesColumn(field, options.copy ? newArena() : null)
+  if (feature.kind === 'varLen') return reader === null ? varTexts() : varNumbers(field, reader, options)
+  if (reader === null) return fixedTexts(field, feature.shape)
+  const dtype = field.scalar ? stackedDType(field.dtype, options.numbers) : field.dtype
+  return dtype === field.dtype ? fixedNumbers(field, reader, feature.shape, options) : convertedScalars(field, reader, dtype, options)
+}
+
+function fixedNumbers(field: Field, reader: NumberReader, shape: Shape, options: ColumnOptions): Column {
   const { dtype, size } = field
   const defaults = field.defaults as NumberData | null
   let target: Numbers
   return {
     begin() {
-      target = newNumbers(dtype, rows * size, allocate)
+      target = newNumbers(dtype, options.size * size, options.allocate)
     },
     add(wire, row) {
       checkCount(wire, field, reader.read(wire, target, row * size, size))
@@ -48,27 +60,24 @@ function fixedNumbers(field: Field, reader: NumberReader, shape: Shape, rows: nu
 }
 
 /** The dtype to which `batch` stacks single values. */
-function columnDType(dtype: NumberDType): NumberDType {
-  return dtype === 'bool' ? 'bool' : dtype === 'int64' || dtype === 'uint64' ? 'int64' : 'float32'
+function stackedDType(dtype: ArrayDType, numbers: NumberDType): ArrayDType {
+  return dtype === 'bool' ? 'bool' : dtype === 'int64' || dtype === 'uint64' ? 'int64' : numbers
 }
 
 /** Single values whose dtype is not the one they are stacked to. */
-function convertedScalars(field: Field, reader: NumberReader, rows: number, allocate: Allocate | undefined): Column {
-  const dtype = columnDType(field.dtype)
-  const { scratch } = field
+function convertedScalars(field: Field, reader: NumberReader, dtype: ArrayDType, options: ColumnOptions): Column {
+  const { scratch, keyPath } = field
   const defaults = field.defaults as NumberData | null
   let target: Numbers
   const put = (wire: Wire, row: number, value: number | bigint): void => {
-    const { data } = target
-    data[row] = value as never
-    const stored = data[row]
-    if (stored !== value && (typeof value === 'bigint' || Number.isInteger(value))) {
-      throw featureError('Lossy', wire, `the integer ${value} does not fit ${dtype}, to which single values are batched; give the feature shape [1]`)
-    }
+    const stored = storedValue(value, dtype)
+    if (stored === undefined) throw lossy(value, dtype, keyPath, wire.index)
+    // The stored form is what the array of that dtype takes.
+    target.data[row] = stored as never
   }
   return {
     begin() {
-      target = newNumbers(dtype, rows, allocate)
+      target = newNumbers(dtype, options.size, options.allocate)
     },
     add(wire, row) {
       checkCount(wire, field, reader.read(wire, scratch, 0, 1))
@@ -82,15 +91,15 @@ function convertedScalars(field: Field, reader: NumberReader, rows: number, allo
   }
 }
 
-function varNumbers(field: Field, reader: NumberReader, rows: number, allocate: Allocate | undefined): Column {
+function varNumbers(field: Field, reader: NumberReader, options: ColumnOptions): Column {
   const { dtype } = field
   let width = -1
   let target: Numbers
   const fit = (wire: Wire, row: number, count: number): void => {
-    if (row > 0) checkWidth(wire, row, count, width)
-    else if (count !== width) {
+    checkWidth(wire, row, count, width, dtype)
+    if (count !== width) {
       width = count
-      target = newNumbers(dtype, rows * width, allocate)
+      target = newNumbers(dtype, options.size * width, options.allocate)
     }
   }
   return {
@@ -110,15 +119,15 @@ function varNumbers(field: Field, reader: NumberReader, rows: number, allocate: 
   }
 }
 
-function raggedNumbers(field: Field, reader: NumberReader, rows: number, allocate: Allocate | undefined): Column {
+function raggedNumbers(field: Field, reader: NumberReader, options: ColumnOptions): Column {
   const { dtype } = field
   let splits: Int32Array
   let target: Numbers
   let expected = 0
   return {
     begin() {
-      splits = new Int32Array(rows + 1)
-      target = newNumbers(dtype, expected, allocate)
+      splits = new Int32Array(options.size + 1)
+      target = newNumbers(dtype, expected, options.allocate)
     },
     add(wire, row) {
       const from = splits[row] as number
@@ -126,7 +135,7 @@ function raggedNumbers(field: Field, reader: NumberReader, rows: number, allocat
       const to = from + count
       if (to > target.data.length) {
         if (to > 0x7fffffff) throw featureError('Limit', wire, 'a ragged batch holds at most 2^31 - 1 values; batch fewer rows')
-        const wider = newNumbers(dtype, Math.max(to, 2 * target.data.length, 64), allocate)
+        const wider = newNumbers(dtype, Math.max(to, 2 * target.data.length, 64), options.allocate)
         wider.bytes.set(target.bytes.subarray(0, from * target.data.BYTES_PER_ELEMENT))
         target = wider
       }
@@ -165,12 +174,12 @@ function fixedTexts(field: Field, shape: Shape): Column {
   }
 }
 
-function varTexts(_field: Field): Column {
+function varTexts(): Column {
   let data: string[]
   let width = 0
   const fit = (wire: Wire, row: number, count: number): void => {
-    if (row > 0) checkWidth(wire, row, count, width)
-    else width = count
+    checkWidth(wire, row, count, width, 'string')
+    width = count
   }
   return {
     begin() {
@@ -189,7 +198,7 @@ function varTexts(_field: Field): Column {
   }
 }
 
-function raggedTexts(_field: Field, rows: number): Column {
+function raggedTexts(rows: number): Column {
   let data: string[]
   let splits: Int32Array
   return {
@@ -219,7 +228,9 @@ function bytesColumn(field: Field, arena: Arena | null): Column {
   const values: Uint8Array[] = []
   const put = (wire: Wire, row: number, rowValues: readonly Uint8Array[]): void => {
     if (row === 0) lists = rowValues.map(() => [])
-    else if (size < 0) checkWidth(wire, row, rowValues.length, lists.length)
+    else if (rowValues.length !== lists.length) {
+      throw featureError('Mismatch', wire, `it has ${rowValues.length} byte strings, and element ${wire.first} has ${lists.length}; only equal numbers can be batched`)
+    }
     for (let i = 0; i < lists.length; i++) {
       const value = rowValues[i] as Uint8Array
       ;(lists[i] as Uint8Array[])[row] = arena === null ? value : arena(value)
@@ -247,10 +258,11 @@ function bytesColumn(field: Field, arena: Arena | null): Column {
   }
 }
 
-function checkWidth(wire: Wire, row: number, count: number, width: number): void {
-  if (count === width) return
-  throw featureError('Mismatch', wire,
-    `row ${row} of the batch has shape [${count}], and the rows before it have shape [${width}]; batch unequal lengths with paddedBatch or as a ragged feature`)
+/** The error of `batch` for rows of unequal length. */
+function checkWidth(wire: Wire, row: number, count: number, width: number, dtype: DType): void {
+  if (row === 0 || count === width) return
+  const shaped = (length: number): NdArray => ({ dtype, shape: [length], data: [] })
+  throw shapeMismatch(shaped(width), shaped(count), wire.keyPath, wire.first, wire.index)
 }
 
 /** Copies byte strings into blocks of memory, many to a block. */

@@ -1,4 +1,5 @@
 /** Decodes one `tf.train.Example` into an object, by a spec. */
+import { setMember } from '../array/nest.js'
 import { clearFound, findEntries, keyTable, newFound, type Found, type KeyTable } from './features.js'
 import { compileFields, decodeField, missingField, openField, type Field } from './fields.js'
 import type { ExampleSpec, ParsedExample } from './spec.js'
@@ -66,7 +67,7 @@ export function decodeFields(
 ): Record<string, unknown> {
   const element: Record<string, unknown> = {}
   for (const field of fields) {
-    element[field.key] = openField(wire, field, found, bytes, origin) ? decodeField(wire, field) : missingField(wire, field)
+    setMember(element, field.key, openField(wire, field, found, bytes, origin) ? decodeField(wire, field) : missingField(wire, field))
   }
   return element
 }

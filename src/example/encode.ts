@@ -1,4 +1,5 @@
 /** Writes `tf.train.Example` and `tf.train.SequenceExample`. */
+import { isBytes, tagOf } from '../array/dtype.js'
 import { MillraceError } from '../errors.js'
 import type { NdArray, NumericArray, RaggedArray } from '../types.js'
 import { joinBytes } from './wire.js'
@@ -47,7 +48,7 @@ export function bytesList(values: string | Uint8Array | readonly (string | Uint8
 
 /**
  * Serialises a `tf.train.Example`. Keys are sorted by their UTF-8 bytes, so equal features give equal bytes: the same
- * that `SerializeToString(deterministic=True)` gives in TensorFlow. See {@link FeatureValue} for what becomes which list.
+ * that `SerializeToString(deterministic=True)` gives in TensorFlow 2.21 for Python. See {@link FeatureValue} for what becomes which list.
  *
  * ```ts
  * encodeExample({ image: pixels, label: 7n, weight: 0.5 })      // pixels: Uint8Array
@@ -90,11 +91,15 @@ function mapEntries<V>(values: { readonly [key: string]: V }, encode: (value: V,
     .flatMap(({ key, bytes }) => delimited(1, [...delimited(1, [bytes]), ...delimited(2, encode(values[key] as V, key))]))
 }
 
+/**
+ * By bytes, and a key behind those that it is the beginning of: the order of upb, which serialises for TensorFlow's Python
+ * interface.
+ */
 function compareBytes(a: Uint8Array, b: Uint8Array): number {
   for (let i = 0; i < a.length && i < b.length; i++) {
     if (a[i] !== b[i]) return (a[i] as number) - (b[i] as number)
   }
-  return a.length - b.length
+  return b.length - a.length
 }
 
 /** A Feature message. */
@@ -198,7 +203,7 @@ function featureSteps(value: FeatureListValue, key: string): readonly FeatureVal
 
 function floatBytes(values: number | ArrayLike<number>, key: string): Uint8Array {
   const source = typeof values === 'number' ? [values] : values
-  const floats = tagOf(source) === '[object Float32Array]' ? source as Float32Array : Float32Array.from(source)
+  const floats = tagOf(source) === 'Float32Array' ? source as Float32Array : Float32Array.from(source)
   if (floats !== source) {
     for (let i = 0; i < floats.length; i++) {
       const value = source[i]
@@ -255,16 +260,8 @@ function delimited(field: number, pieces: Pieces): Pieces {
   return [Uint8Array.from(header), ...pieces]
 }
 
-function tagOf(value: unknown): string {
-  return Object.prototype.toString.call(value)
-}
-
-function isBytes(value: unknown): value is Uint8Array {
-  return tagOf(value) === '[object Uint8Array]'
-}
-
 function isFloats(value: unknown): value is Float32Array | Float64Array {
-  return tagOf(value) === '[object Float32Array]' || tagOf(value) === '[object Float64Array]'
+  return tagOf(value) === 'Float32Array' || tagOf(value) === 'Float64Array'
 }
 
 function lossy(key: string, index: number, what: string): MillraceError {
@@ -272,6 +269,6 @@ function lossy(key: string, index: number, what: string): MillraceError {
 }
 
 function unsupported(value: unknown, key: string): TypeError {
-  const what = typeof value === 'object' && value !== null ? tagOf(value).slice(8, -1) : String(value)
+  const what = typeof value === 'object' && value !== null ? Object.prototype.toString.call(value).slice(8, -1) : String(value)
   return new TypeError(`feature "${key}": ${what} cannot be written; give numbers, bigints, booleans, strings, byte strings, or lists of one of them`)
 }

@@ -1,9 +1,11 @@
 /** A spec made ready for reading: the key, the expected list and the reader of each feature, and its value in one record. */
+import { sizeOf } from '../array/ndarray.js'
+import { formatShape, joinPath } from '../array/nest.js'
 import type { NdArray, RaggedArray } from '../types.js'
 import { openFound, type Found } from './features.js'
 import { LIST, LIST_NAMES, nextBytes, openList, readText, type List } from './lists.js'
-import { newNumbers, numberReader, type NumberData, type NumberDType, type NumberReader, type Numbers, defaultNumbers } from './numbers.js'
-import { sizeOf, type ExampleSpec, type Feature } from './spec.js'
+import { newNumbers, numberReader, type NumberData, type ArrayDType, type NumberReader, type Numbers, defaultNumbers } from './numbers.js'
+import type { ExampleSpec, Feature } from './spec.js'
 import { featureError, type Wire } from './wire.js'
 
 /** One feature of a spec, ready for reading. */
@@ -20,7 +22,7 @@ export interface Field {
   readonly scalar: boolean
   /** Absent for bytes and strings. */
   readonly reader: NumberReader | null
-  readonly dtype: NumberDType
+  readonly dtype: ArrayDType
   /** Takes a single number on its way. */
   readonly scratch: Numbers
   /** The values of a missing feature. */
@@ -31,17 +33,16 @@ const LISTS = { bytes: LIST.bytes, float: LIST.float, int64: LIST.int64 } as con
 
 export function compileFields(spec: ExampleSpec, prefix = ''): readonly Field[] {
   return Object.entries(spec).map(([key, feature], ordinal) => {
-    if (key === '__proto__') throw new TypeError('a feature cannot be called __proto__: no object can hold it safely')
     const { kind } = feature as { kind?: unknown }
     if (kind !== 'fixedLen' && kind !== 'varLen' && kind !== 'ragged') {
       throw new TypeError(`the spec of feature "${key}" must come from fixedLen, varLen or ragged`)
     }
     const isNumber = feature.dtype !== 'bytes' && feature.dtype !== 'string'
-    const dtype: NumberDType = feature.dtype === 'bytes' || feature.dtype === 'string' ? 'uint8' : feature.dtype
+    const dtype: ArrayDType = feature.dtype === 'bytes' || feature.dtype === 'string' ? 'uint8' : feature.dtype
     return {
       ordinal,
       key,
-      keyPath: prefix + key,
+      keyPath: joinPath(prefix, key),
       feature,
       list: LISTS[feature.from],
       size: feature.kind === 'fixedLen' ? sizeOf(feature.shape) : -1,
@@ -133,8 +134,8 @@ function shaped(field: Field, data: NonNullable<Field['defaults']>): unknown {
 export function checkCount(wire: Wire, field: Field, count: number): void {
   if (field.size < 0 || count === field.size) return
   const { feature } = field
-  const shape = feature.kind === 'fixedLen' ? feature.shape.join(', ') : ''
-  throw featureError('Mismatch', wire, `it has ${count} ${count === 1 ? 'value' : 'values'}, and shape [${shape}] needs ${field.size}`)
+  const shape = feature.kind === 'fixedLen' ? formatShape(feature.shape) : ''
+  throw featureError('Mismatch', wire, `it has ${count} ${count === 1 ? 'value' : 'values'}, and shape ${shape} needs ${field.size}`)
 }
 
 /** Appends views of the byte strings of the list, at most `room` of them (all if negative), and returns how many there are. */

@@ -4,7 +4,7 @@ export {
   type FixedLenOptions, type ParsedExample, type ParsedFeature, type Ragged, type VarLen
 } from './spec.js'
 export { compileExampleParser, parseExample, type ExampleParser } from './decode.js'
-export { exampleBatch, type BatchedExample, type BatchedFeature, type ExampleBatch, type ExampleBatchOptions } from './columnar.js'
+export { exampleBatch, type ExampleBatch, type ExampleBatchOptions } from './columnar.js'
 export {
   compileSequenceExampleParser, parseSequenceExample, type ParsedFeatureList, type ParsedSequenceExample, type SequenceExampleParser, type SequenceSpec
 } from './sequence.js'

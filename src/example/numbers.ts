@@ -1,4 +1,5 @@
 /** Reads the numbers of a feature into typed arrays: from float_list, int64_list, or the raw bytes of a byte string. */
+import { allocate, bytesPerValue, storedValue } from '../array/dtype.js'
 import { MillraceError } from '../errors.js'
 import type { DataOf } from '../types.js'
 import { copyBytes, countBytes, countFloats, countInts, nextBytes, readFloats, readInts, type IntSink } from './lists.js'
@@ -6,10 +7,10 @@ import type { FeatureDType, FeatureSource } from './spec.js'
 import { featureError, type Wire } from './wire.js'
 
 /** The dtypes that typed arrays hold. */
-export type NumberDType = Exclude<FeatureDType, 'bytes' | 'string'>
+export type ArrayDType = Exclude<FeatureDType, 'bytes' | 'string'>
 
 /** The typed arrays of these dtypes. */
-export type NumberData = DataOf[NumberDType]
+export type NumberData = DataOf[ArrayDType]
 
 /** A typed array, and other views of the same memory that writing wants. */
 export interface Numbers {
@@ -27,40 +28,14 @@ export interface NumberReader {
   read(wire: Wire, target: Numbers, index: number, room: number): number
 }
 
-const ARRAYS = {
-  bool: Uint8Array, int8: Int8Array, uint8: Uint8Array, int16: Int16Array, uint16: Uint16Array, int32: Int32Array, uint32: Uint32Array,
-  int64: BigInt64Array, uint64: BigUint64Array, float16: Uint16Array, bfloat16: Uint16Array, float32: Float32Array, float64: Float64Array
-} as const
-
 /** Gives memory: at least `byteLength` bytes, aligned to 8; what they hold does not matter. */
 export type Allocate = (byteLength: number) => Uint8Array
 
 const NO_WORDS = new Int32Array(0)
 
-export function itemSize(dtype: NumberDType): number {
-  return ARRAYS[dtype].BYTES_PER_ELEMENT
-}
-
 /** Throws `Limit` when there is no memory for it. */
-export function newNumbers(dtype: NumberDType, length: number, allocate?: Allocate): Numbers {
-  const size = itemSize(dtype)
-  const memory = allocate?.(length * size)
-  if (memory !== undefined && (memory.byteOffset % 8 !== 0 || memory.byteLength < length * size)) {
-    throw new RangeError(`allocate gave ${memory.byteLength} bytes at ${memory.byteOffset}; ${length * size} were asked for, aligned to 8`)
-  }
-  // The constructors take shared memory as well; their overloads only say so one by one.
-  return viewsOf(memory === undefined ? freshData(dtype, length) : new ARRAYS[dtype](memory.buffer as ArrayBuffer, memory.byteOffset, length))
-}
-
-function freshData(dtype: NumberDType, length: number): NumberData {
-  try {
-    return new ARRAYS[dtype](length)
-  } catch (cause) {
-    throw new MillraceError('Limit', `there is no memory for an array of ${length} ${dtype} values`, { cause })
-  }
-}
-
-function viewsOf(data: NumberData): Numbers {
+export function newNumbers(dtype: ArrayDType, length: number, give?: Allocate): Numbers {
+  const data = give === undefined ? freshData(dtype, length) : givenData(dtype, length, give)
   const { buffer, byteOffset, byteLength } = data
   return {
     data,
@@ -69,23 +44,38 @@ function viewsOf(data: NumberData): Numbers {
   }
 }
 
-/** A default value as the data of a whole shape. Throws when a value does not fit the dtype. */
-export function defaultNumbers(dtype: NumberDType, size: number, value: unknown): NumberData {
+function freshData(dtype: ArrayDType, length: number): NumberData {
+  try {
+    return allocate(dtype, length)
+  } catch (cause) {
+    throw new MillraceError('Limit', `there is no memory for an array of ${length} ${dtype} values`, { cause })
+  }
+}
+
+function givenData(dtype: ArrayDType, length: number, give: Allocate): NumberData {
+  const byteLength = length * bytesPerValue(dtype)
+  const memory = give(byteLength)
+  if (memory.byteOffset % 8 !== 0 || memory.byteLength < byteLength) {
+    throw new RangeError(`allocate gave ${memory.byteLength} bytes at ${memory.byteOffset}; ${byteLength} were asked for, aligned to 8`)
+  }
+  const constructor = allocate<ArrayDType>(dtype, 0).constructor as new (buffer: ArrayBufferLike, offset: number, length: number) => NumberData
+  return new constructor(memory.buffer, memory.byteOffset, length)
+}
+
+/** A default value as the data of a whole shape. Throws `RangeError` for a value that does not fit the dtype. */
+export function defaultNumbers(dtype: ArrayDType, size: number, value: unknown): NumberData {
   const { data } = newNumbers(dtype, size)
   for (let i = 0; i < size; i++) {
-    const one = Array.isArray(value) ? value[i] as unknown : value
-    // Typed arrays convert whatever they are given; what comes out different did not fit.
-    data[i] = (typeof one === 'boolean' ? Number(one) : one) as never
-    const kept = data[i]
-    const rounded = dtype === 'float32' && !Number.isInteger(one)
-    if (kept !== (typeof one === 'boolean' ? Number(one) : one) && !rounded) {
-      throw new RangeError(`fixedLen: the default value ${String(one)} does not fit ${dtype}`)
-    }
+    const one: unknown = Array.isArray(value) ? value[i] : value
+    const stored = storedValue(one, dtype)
+    if (stored === undefined) throw new RangeError(`fixedLen: the default value ${String(one)} does not fit ${dtype}`)
+    // The stored form is what the array of that dtype takes.
+    data[i] = stored as never
   }
   return data
 }
 
-export function numberReader(dtype: NumberDType, from: FeatureSource): NumberReader {
+export function numberReader(dtype: ArrayDType, from: FeatureSource): NumberReader {
   if (from === 'bytes') return rawReader(dtype)
   if (from === 'float') return dtype === 'float32' ? float32Reader : float64Reader
   const sink = intSink(dtype)
@@ -107,8 +97,8 @@ const float64Reader: NumberReader = {
   }
 }
 
-function rawReader(dtype: NumberDType): NumberReader {
-  const size = itemSize(dtype)
+function rawReader(dtype: ArrayDType): NumberReader {
+  const size = bytesPerValue(dtype)
   const lengthOf = (wire: Wire): number => {
     const to = nextBytes(wire)
     const from = wire.at
@@ -136,7 +126,7 @@ function rawReader(dtype: NumberDType): NumberReader {
   }
 }
 
-function intSink(dtype: NumberDType): IntSink<Numbers> {
+function intSink(dtype: ArrayDType): IntSink<Numbers> {
   switch (dtype) {
     case 'int64':
       return (wire, { words }, index) => {
@@ -172,7 +162,7 @@ function intSink(dtype: NumberDType): IntSink<Numbers> {
   }
 }
 
-function smallSink(dtype: NumberDType, min: number, max: number): IntSink<Numbers> {
+function smallSink(dtype: ArrayDType, min: number, max: number): IntSink<Numbers> {
   return (wire, { data }, index) => {
     const { low } = wire
     if (wire.high !== low >> 31 || low < min || low > max) throw lossy(wire, dtype)
@@ -184,6 +174,6 @@ function int64Of(wire: Wire): bigint {
   return (BigInt(wire.high) << 32n) | BigInt(wire.low >>> 0)
 }
 
-function lossy(wire: Wire, dtype: NumberDType): MillraceError {
+function lossy(wire: Wire, dtype: ArrayDType): MillraceError {
   return featureError('Lossy', wire, `the integer ${int64Of(wire)} does not fit ${dtype}; read it as int64 or a wider dtype`)
 }

@@ -1,10 +1,12 @@
 /** Decodes one `tf.train.SequenceExample` into an object, by a spec. */
+import { bytesPerValue } from '../array/dtype.js'
+import { setMember } from '../array/nest.js'
 import type { NdArray, RaggedArray, Shape } from '../types.js'
 import { decodeFields } from './decode.js'
 import { clearFound, findEntries, keyTable, newFound, openFound } from './features.js'
 import { checkCount, compileFields, missingError, openFeature, readTexts, readViews, type Field } from './fields.js'
 import { nextBytes } from './lists.js'
-import { itemSize, newNumbers } from './numbers.js'
+import { newNumbers } from './numbers.js'
 import type { ExampleSpec, Feature, FeatureDType, FixedLen, ParsedExample, Ragged, VarLen } from './spec.js'
 import { TAG, newWire, readEnd, readTag, skipField, type Wire } from './wire.js'
 
@@ -63,8 +65,8 @@ export function parseSequenceExample<C extends ExampleSpec = {}, S extends Examp
 export function compileSequenceExampleParser<C extends ExampleSpec = {}, S extends ExampleSpec = {}>(
   spec: SequenceSpec<C, S>
 ): SequenceExampleParser<C, S> {
-  const contextFields = compileFields(spec.context ?? {}, 'context.')
-  const sequenceFields = compileFields(spec.sequence ?? {}, 'sequence.')
+  const contextFields = compileFields(spec.context ?? {}, 'context')
+  const sequenceFields = compileFields(spec.sequence ?? {}, 'sequence')
   const contextTable = keyTable(contextFields.map((field) => field.key))
   const sequenceTable = keyTable(sequenceFields.map((field) => field.key))
   const context = newFound(contextTable)
@@ -89,7 +91,7 @@ export function compileSequenceExampleParser<C extends ExampleSpec = {}, S exten
       wire.keyPath = field.keyPath
       const present = openFound(wire, lists, field.ordinal, record, 0)
       if (!present && field.feature.kind === 'fixedLen' && field.feature.allowMissing !== true) throw missingError(wire)
-      sequence[field.key] = decodeSteps(wire, field, present ? stepsOf(wire) : [])
+      setMember(sequence, field.key, decodeSteps(wire, field, present ? stepsOf(wire) : []))
     }
     // The type of a spec says what its fields decode to; nothing but this file and fields.ts knows both.
     return element as unknown as ParsedSequenceExample<C, S>
@@ -156,7 +158,7 @@ function numberSteps(wire: Wire, field: Field, places: readonly number[], splits
   if (size < 0) eachStep(wire, field, places, splits, () => reader.count(wire))
   // No value takes less than a byte in the record, so a record that has too little for its shape cannot ask for much.
   const byteLength = places.reduce((sum, place, i) => i % 2 === 0 ? sum - place : sum + place, 0)
-  const smallest = field.feature.from === 'int64' ? 1 : field.feature.from === 'float' ? 4 : itemSize(dtype)
+  const smallest = field.feature.from === 'int64' ? 1 : field.feature.from === 'float' ? 4 : bytesPerValue(dtype)
   const total = size < 0 ? splits[splits.length - 1] as number : Math.min(size * (places.length / 2), Math.ceil(byteLength / smallest))
   const numbers = newNumbers(dtype, total)
   eachStep(wire, field, places, splits, (index) => reader.read(wire, numbers, index, Math.min(size < 0 ? total : size, total - index)))

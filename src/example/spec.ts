@@ -2,6 +2,9 @@
  * What to read from a `tf.train.Example`: one {@link Feature} per key, named as TensorFlow names them, and the type of the
  * element that comes of it.
  */
+import { isBytes } from '../array/dtype.js'
+import { sizeOf } from '../array/ndarray.js'
+import { formatShape } from '../array/nest.js'
 import type { DType, NdArray, RaggedArray, Shape } from '../types.js'
 import { defaultNumbers } from './numbers.js'
 
@@ -176,33 +179,28 @@ function checkDefault(feature: FixedLen, value: unknown): void {
   const values: readonly unknown[] = Array.isArray(value) ? value : [value]
   const expected = dtype === 'bytes' ? 'a Uint8Array' : `a ${SCALAR_TYPES[dtype] ?? 'number'}`
   for (const one of values) {
-    const fits = dtype === 'bytes' ? ArrayBuffer.isView(one) && 'BYTES_PER_ELEMENT' in one && one.BYTES_PER_ELEMENT === 1 : typeof one === (SCALAR_TYPES[dtype] ?? 'number')
+    const fits = dtype === 'bytes' ? isBytes(one) : typeof one === (SCALAR_TYPES[dtype] ?? 'number')
     if (!fits) throw new TypeError(`fixedLen: the default value of dtype ${dtype} must be ${expected}, not ${typeof one}`)
   }
   if (dtype === 'float16' || dtype === 'bfloat16') throw new TypeError(`fixedLen: ${dtype} has no default values`)
   if (dtype !== 'bytes' && dtype !== 'string') values.forEach((one) => { defaultNumbers(dtype, 1, one) })
   if (Array.isArray(value) && value.length !== sizeOf(shape)) {
-    throw new RangeError(`fixedLen: the default value has ${value.length} values, and shape [${shape.join(', ')}] needs ${sizeOf(shape)}`)
+    throw new RangeError(`fixedLen: the default value has ${value.length} values, and shape ${formatShape(shape)} needs ${sizeOf(shape)}`)
   }
 }
 
-/** Number of values of a shape. */
-export function sizeOf(shape: Shape): number {
-  return shape.reduce((product, length) => product * length, 1)
-}
-
 /** The dtypes of arrays: byte strings have none. */
-type ArrayDType<D extends FeatureDType> = Exclude<D, 'bytes'> & DType
+type DTypeOf<D extends FeatureDType> = Exclude<D, 'bytes'> & DType
 
 /** What one feature of a parsed Example is. */
 export type ParsedFeature<F extends Feature> =
   F extends FixedLen<infer D, infer S>
     ? S extends readonly []
       ? ScalarOf<D>
-      : (D extends 'bytes' ? readonly Uint8Array[] : NdArray<ArrayDType<D>, S>) | (number extends S['length'] ? ScalarOf<D> : never)
+      : (D extends 'bytes' ? readonly Uint8Array[] : NdArray<DTypeOf<D>, S>) | (number extends S['length'] ? ScalarOf<D> : never)
     : F extends VarLen<infer D>
-      ? D extends 'bytes' ? readonly Uint8Array[] : NdArray<ArrayDType<D>, readonly [number]>
-      : F extends Ragged<infer D> ? RaggedArray<ArrayDType<D>> : never
+      ? D extends 'bytes' ? readonly Uint8Array[] : NdArray<DTypeOf<D>, readonly [number]>
+      : F extends Ragged<infer D> ? RaggedArray<DTypeOf<D>> : never
 
 /** The element that {@link ExampleSpec} `S` gives for one record. */
 export type ParsedExample<S extends ExampleSpec> = { readonly [K in keyof S]: ParsedFeature<S[K]> }

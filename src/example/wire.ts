@@ -20,12 +20,13 @@ export interface Wire {
   origin: number
   /** The feature that is being read, for errors. */
   keyPath: string
-  /** Ordinal of the record in a batch, for errors; −1 when there is none. */
+  /** Ordinal of the element, and of the first one of its batch, for errors; −1 when there is no batch. */
   index: number
+  first: number
 }
 
 export function newWire(): Wire {
-  return { bytes: new Uint8Array(0), at: 0, end: 0, low: 0, high: 0, origin: 0, keyPath: '', index: -1 }
+  return { bytes: new Uint8Array(0), at: 0, end: 0, low: 0, high: 0, origin: 0, keyPath: '', index: -1, first: -1 }
 }
 
 /** Tags (`field << 3 | wire type`) of the messages of `example.proto` and `feature.proto`. */

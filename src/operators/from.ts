@@ -46,6 +46,8 @@ export const fromArray: Operator<FromArrayParams> = {
  */
 export interface FromIterableParams {
   readonly make: (context: GeneratorContext) => Iterable<unknown> | AsyncIterable<unknown>
+  /** True when `make` makes a new iterable every time; false when it hands out one that may be of use only once. */
+  readonly repeatable: boolean
   /** `explain()` shows it. */
   readonly what: string
 }
@@ -55,7 +57,7 @@ export const fromIterable: Operator<FromIterableParams> = {
   describe: ({ what }) => what,
   identity: ({ what, make }) => [what, make],
 
-  open({ params: { make }, saved, ctx }) {
+  open({ params: { make, repeatable }, saved, ctx }) {
     let skip = typeof saved === 'number' ? saved : 0
     let delivered = skip
     let cursor: Cursor<unknown> | undefined
@@ -63,9 +65,8 @@ export const fromIterable: Operator<FromIterableParams> = {
     const start = (): Cursor<unknown> => {
       const iterable = make({ epoch: ctx.epoch, signal: ctx.signal })
       const { iterator, asynchronous } = iteratorOf(iterable)
-      once = (iterator as unknown) === iterable && CONSUMED.has(iterable)
-      if (once) throw new MillraceError('Closed', 'from: this iterator was read before and cannot begin again: pass an iterable, or a function that makes one')
-      once = (iterator as unknown) === iterable || isStream(iterable)
+      once = !repeatable && ((iterator as unknown) === iterable || isStream(iterable))
+      if (once && CONSUMED.has(iterable)) throw new MillraceError('Closed', 'from: this iterator was read before and cannot begin again: pass an iterable, or a function that makes one')
       if (once) CONSUMED.add(iterable)
       return asynchronous ? pullAsync(iterator as AsyncIterator<unknown>, ctx) : pullSync(iterator as Iterator<unknown>)
     }

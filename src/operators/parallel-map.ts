@@ -33,6 +33,7 @@ export function openParallelMap(params: MapParams, input: Input, ctx: OpenContex
   const queue: Slot[] = []
   let waiting: readonly unknown[] = [] // taken from the input, not yet started
   let started = 0 // of `waiting`
+  let waitingFrom = 0 // position of its first element
   let index = restored.index
   let inFlight = 0
   let asynchronous = false // a promise was seen
@@ -52,7 +53,7 @@ export function openParallelMap(params: MapParams, input: Input, ctx: OpenContex
   }
   const start = (value: unknown, position: number): void => {
     const slot: Slot = { position, index: index++, status: 'pending', outcome: undefined }
-    if (overtook.delete(slot.index)) return
+    if (overtook.has(slot.index)) return
     queue.push(slot)
     try {
       const result = context === null ? (fn as (value: unknown) => unknown)(value) : fn(value, context(slot.index))
@@ -70,19 +71,23 @@ export function openParallelMap(params: MapParams, input: Input, ctx: OpenContex
     started = 0
   }
   const inputFailed = (error: unknown): void => {
-    queue.push({ position: source.position - 1, index, status: 'input-failed', outcome: error })
+    queue.push({ position: waitingFrom, index, status: 'input-failed', outcome: error })
+    waitingFrom++
   }
   /** Starts and reads until enough is under way; never waits. */
   const advance = (wanted: number): void => {
     for (;;) {
       const room = overtook.size >= MOST_OVERTAKING ? 0 : asynchronous ? limit : wanted
       if (closed || queue.length >= room) return
-      if (started < waiting.length) start(waiting[started], source.position - waiting.length + started++)
+      if (started < waiting.length) start(waiting[started], waitingFrom + started++)
       else if (ended || reading !== undefined) return
       else read(room - queue.length)
     }
   }
   const read = (count: number): void => {
+    waitingFrom = source.position
+    waiting = []
+    started = 0
     try {
       const chunk = source.pull(count)
       if (!isPromise(chunk)) return took(chunk)
@@ -98,7 +103,8 @@ export function openParallelMap(params: MapParams, input: Input, ctx: OpenContex
   /** Place in the queue of what may be delivered now. An error of the input is no overtaker: it keeps its place. */
   const ready = (): number =>
     deterministic ? (queue[0]?.status === 'pending' ? -1 : 0) : queue.findIndex((slot, at) => slot.status !== 'pending' && (slot.status !== 'input-failed' || at === 0))
-  const oldestPosition = (): number => queue[0]?.position ?? source.position - waiting.length + started
+  /** Not `source.position`, which moves on a moment before the chunk arrives here. */
+  const oldestPosition = (): number => queue[0]?.position ?? waitingFrom + started
 
   const deliver = (out: unknown[], max: number): void => {
     while (out.length < max && queue.length > 0) {

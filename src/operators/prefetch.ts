@@ -18,6 +18,8 @@ export interface PrefetchParams {
 
 const AUTO_FIRST = 2
 const AUTO_MOST = 32
+/** Elements behind a prefetch are mostly batches: few of them should be made again on restore. */
+const TRACK_EVERY = 4
 
 type Item = { readonly position: number; readonly bytes: number } & ({ readonly value: unknown } | { readonly error: unknown })
 
@@ -31,8 +33,9 @@ export const prefetch: Operator<PrefetchParams, unknown> = {
 
   open({ params: { size, memoryBytes }, inputs: [input], ctx }) {
     if (input === undefined) throw new TypeError('prefetch needs an input')
-    const source = ctx.track(input)
+    const source = ctx.track(input, TRACK_EVERY)
     const queue: Item[] = []
+    let taken = 0 // position behind the last item; `source.position` moves on a moment before the item arrives here
     let limit = size === 'auto' ? AUTO_FIRST : size
     let wasFull = false
     let bytes = 0
@@ -46,15 +49,15 @@ export const prefetch: Operator<PrefetchParams, unknown> = {
         ended = true
         return
       }
-      for (let i = 0, first = source.position - chunk.length; i < chunk.length; i++) {
-        const size = byteLengthOf(chunk[i])
+      for (const value of chunk) {
+        const size = byteLengthOf(value)
         bytes += size
-        queue.push({ position: first + i, bytes: size, value: chunk[i] })
+        queue.push({ position: taken++, bytes: size, value })
       }
       wasFull ||= queue.length >= limit
     }
     const failed = (error: unknown): void => {
-      queue.push({ position: source.position - 1, bytes: 0, error })
+      queue.push({ position: taken++, bytes: 0, error })
     }
     const hasRoom = (): boolean => !closed && !ended && queue.length < limit && bytes < memoryBytes && !ctx.signal.aborted
     /** Fetches one element, then makes way for the consumer: fetching that never waits must not keep it from running. */
@@ -111,7 +114,7 @@ export const prefetch: Operator<PrefetchParams, unknown> = {
         const pending = fetching as Promise<void> | undefined
         return pending === undefined ? (queue.length > 0 ? deliver(max) : null) : pending.then(() => (queue.length > 0 ? deliver(max) : null))
       },
-      save: () => ({ inputs: [source.stateAt(queue[0]?.position ?? source.position)] }),
+      save: () => ({ inputs: [source.stateAt(queue[0]?.position ?? taken)] }),
       async close() {
         closed = true
         callOff?.()

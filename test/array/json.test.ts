@@ -10,7 +10,7 @@ const travel = (value: unknown): unknown => decodeJson(JSON.parse(JSON.stringify
 
 describe('encodeJson and decodeJson', () => {
   test.each([
-    [null], [undefined], [true], [0], [-0], [1e-300], [NaN], [Infinity], [-Infinity], [2n ** 70n], [-1n], ['', 'text'], ['\ud800'], [[]], [{}],
+    [null], [undefined], [true], [0], [-0], [1e-300], [NaN], [Infinity], [-Infinity], [2n ** 70n], [-1n], [''], ['text'], ['\ud800'], [[]], [{}],
     [{ $: 1 }], [{ $: 'bigint', v: '1' }], [{ $a: undefined }], [JSON.parse('{"__proto__": {"a": 1}}')], [[undefined, [null]]], [new Uint8Array(0)],
     [ndarray([[1, 2]])], [ndarray(['a'])], [ragged('int8', Int8Array.of(1), [Int32Array.of(0, 1)])]
   ])('gives %p back', (value) => {

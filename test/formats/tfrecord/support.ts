@@ -1,3 +1,4 @@
+import { createCipheriv } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { tfrecord, type TfrecordOptions } from '../../../formats/tfrecord/index.js'
 import type { ByteSource, Json, ObjectWriter } from '../../../src/format.js'
@@ -97,15 +98,10 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
 
 export const hex = (records: readonly Uint8Array[]): string[] => records.map((record) => Buffer.from(record).toString('hex'))
 
-/** The pseudo-random bytes of make.py. */
+/** Seeded bytes that no compression makes smaller, at the speed of the cipher. */
 export function pseudoRandom(length: number, seed: number): Uint8Array {
-  const out = new Uint8Array(length)
-  let state = seed >>> 0
-  for (let i = 0; i < length; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    out[i] = state >>> 24
-  }
-  return out
+  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, seed), Buffer.alloc(16))
+  return new Uint8Array(cipher.update(new Uint8Array(length)))
 }
 
 /** Numbers below `n`, seeded. */
