@@ -2,13 +2,17 @@ import type { Batched, Sliced } from './array/batched.js'
 import { checkNumberDType, type NumberDType } from './array/dtype.js'
 import type { Checkpoint } from './engine/checkpoint.js'
 import { iterate, type DatasetIterator, type IterateOptions } from './engine/iterate.js'
+import { compileExampleParser, type ExampleSpec, type ParsedExample } from './example/index.js'
+import type { Format } from './format.js'
 import { batch } from './operators/batch.js'
 import { filter } from './operators/filter.js'
 import { fromArray, fromIterable, type GeneratorContext } from './operators/from.js'
 import { fromTensors, fromTensorSlices, fromTensorSlicesParams } from './operators/from-tensors.js'
 import { map } from './operators/map.js'
+import { parseExample } from './operators/parse-example.js'
 import { prefetch } from './operators/prefetch.js'
 import { range, rangeParams } from './operators/range.js'
+import { readFiles, type ReadFilesParams } from './operators/read-files.js'
 import { repeat } from './operators/repeat.js'
 import { shard, skip, take } from './operators/select.js'
 import { shuffle } from './operators/shuffle.js'
@@ -18,6 +22,8 @@ import { fingerprint } from './plan/fingerprint.js'
 import { cardinality, planNode, type Planned, type PlanNode } from './plan/node.js'
 import type { ElementContext, Operator } from './plan/operator.js'
 import { optimize } from './plan/rewrite.js'
+import { listUris, openUri, resolveFormat, resolveTfrecordOptions, type TfrecordOptions } from './resolve.js'
+import type { Store } from './store.js'
 import type { Cardinality, MaybePromise } from './types.js'
 import { checkFunction, checkInteger, checkKnob, checkOptions, checkSeed } from './util/check.js'
 import { callSite } from './util/site.js'
@@ -58,6 +64,20 @@ export interface ShuffleOptions {
 export interface PrefetchOptions {
   /** Fetch no further while the elements that wait hold that many bytes. @default 256 MiB */
   readonly memoryBytes?: number
+}
+
+/** Options of sources that read from a store. */
+export interface StoreOptions {
+  /** Where the files are. @default the store for the scheme of each URI */
+  readonly store?: Store
+}
+
+/** Options of {@link Dataset.fromFiles}. */
+export interface FilesOptions<T, O = unknown> extends StoreOptions {
+  /** The name of a format, or the format itself. */
+  readonly format: string | Format<T, O>
+  /** The format's own options. */
+  readonly options?: O
 }
 
 /** How a plan is optimised; kept, so that it is done once per dataset and generated loops are reused. */
@@ -130,6 +150,47 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
     return new Dataset(planNode(fromTensorSlices, fromTensorSlicesParams(tensors)) as PlanNode<Sliced<T>>)
   }
 
+  /**
+   * The URIs that patterns mean, sorted: `*`, `?`, `[a-z]`, `**`, `{a,b}`, `{000..031}`. Looked up anew for every pass; to read
+   * them in another order, `shuffle` them. A pattern that matches nothing is an error.
+   */
+  static listFiles(patterns: string | readonly string[], options: StoreOptions = {}): Dataset<string> {
+    checkOptions('Dataset.listFiles', options, ['store'])
+    const list = checkPatterns('Dataset.listFiles', patterns)
+    const make = async function* ({ signal }: GeneratorContext): AsyncGenerator<string> {
+      yield* await listUris(list, options.store, signal)
+    }
+    return new Dataset(planNode(fromIterable, { make, repeatable: true, what: `listFiles ${list.join(', ')}` }) as PlanNode<string>)
+  }
+
+  /**
+   * The records of TFRecord files, as bytes: file after file, in the order of their sorted names.
+   *
+   * The bytes are views of what was read, not copies. Checksums are verified; gzip and zlib are recognised. A damaged record is an
+   * error that says file and byte offset, after all records before it; the next pull goes on behind it.
+   * @example Dataset.tfrecord('data/train-*.tfrecord')
+   */
+  static tfrecord(files: string | readonly string[], options: TfrecordOptions & StoreOptions = {}): Dataset<Uint8Array> {
+    checkOptions('Dataset.tfrecord', options, ['store', 'compression', 'verify', 'readBytes', 'maxRecordBytes'])
+    const { store, ...own } = options
+    return Dataset.fromFiles<Uint8Array>(files, { format: 'tfrecord', options: resolveTfrecordOptions(own), ...(store !== undefined && { store }) })
+  }
+
+  /** The elements of files of any format: one of ours by its name, or your own. See the door `millrace/format`. */
+  static fromFiles<T, O = unknown>(files: string | readonly string[], { format, options, store }: FilesOptions<T, O>): Dataset<T> {
+    const patterns = checkPatterns('Dataset.fromFiles', files)
+    const params: ReadFilesParams = {
+      patterns,
+      list: signal => listUris(patterns, store, signal),
+      openFile: (uri, signal) => openUri(store === undefined ? uri : { store, uri }, { signal }),
+      format: () => resolveFormat(format as string | Format<unknown>),
+      formatName: typeof format === 'string' ? format : format.name,
+      options,
+      transient: false
+    }
+    return new Dataset(planNode(readFiles, params, [], callSite()) as PlanNode<T>)
+  }
+
   // ── Elements ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
@@ -152,6 +213,17 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
     checkFunction('filter', 'predicate', predicate)
     checkOptions('filter', options, ['seed'])
     return this.operator(filter as Operator<object, T>, { fn: predicate, seed: checkSeed('filter', options.seed) })
+  }
+
+  /**
+   * Parses the bytes of `tf.train.Example` records by a spec: `fixedLen`, `varLen` and `ragged` features by their names.
+   *
+   * Followed by `batch`, records are decoded straight into the arrays of the batch.
+   * @example ds.parseExample({ image: fixedLen([28, 28], 'uint8', { from: 'bytes' }), label: fixedLen([], 'int64') }).batch(128)
+   */
+  parseExample<const S extends ExampleSpec>(this: Dataset<Uint8Array>, spec: S): Dataset<ParsedExample<S>> {
+    compileExampleParser(spec) // so that a wrong spec throws here
+    return this.operator(parseExample as Operator<object, ParsedExample<S>>, { spec })
   }
 
   // ── Which elements ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -308,6 +380,13 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
   fingerprint(): string {
     return fingerprint(this.plan)
   }
+}
+
+function checkPatterns(where: string, patterns: string | readonly string[]): readonly string[] {
+  const list = typeof patterns === 'string' ? [patterns] : [...patterns]
+  if (list.length === 0) throw new RangeError(`${where}: no files are named`)
+  for (const pattern of list) if (typeof pattern !== 'string' || pattern === '') throw new TypeError(`${where}: a file name must be a string that is not empty, got ${JSON.stringify(pattern)}`)
+  return list
 }
 
 function optimized(plan: PlanNode): Optimized {

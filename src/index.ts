@@ -1,5 +1,23 @@
 /** millrace: a data loader for machine learning. This door re-exports and holds no code. */
-export { Dataset, type BatchOptions, type FunctionOptions, type MapOptions, type PrefetchOptions, type ShuffleOptions } from './dataset.js'
+export {
+  Dataset, type BatchOptions, type FilesOptions, type FunctionOptions, type MapOptions, type PrefetchOptions, type ShuffleOptions, type StoreOptions
+} from './dataset.js'
+export type { Batched, Sliced, Unbatched } from './array/batched.js'
+export type { NumberDType } from './array/dtype.js'
+export { isNdArray, isRaggedArray, ndarray, scalar } from './array/ndarray.js'
+export { equal } from './array/equal.js'
 export type { Checkpoint } from './engine/checkpoint.js'
 export type { DatasetIterator, IterateOptions, IteratorStats } from './engine/iterate.js'
 export { isMillraceError, MillraceError, type ErrorContext, type ErrorKind } from './errors.js'
+export {
+  bytesList, encodeExample, encodeSequenceExample, fixedLen, floatList, int64List, parseExample, parseSequenceExample, ragged, varLen,
+  type ExampleSpec, type ParsedExample, type ParsedSequenceExample, type SequenceSpec
+} from './example/index.js'
+export type { GeneratorContext } from './operators/from.js'
+export type { ElementContext } from './plan/operator.js'
+export type { TfrecordOptions } from './resolve.js'
+export type {
+  Cardinality, DataOf, DType, ElementSpec, Json, Leaf, LeafSpec, MaybePromise, NdArray, Nest, NumericArray, RaggedArray, Shape
+} from './types.js'
+export { Rng } from './util/rng.js'
+export { writeTfrecord, type WriteTfrecordOptions, type WriteTfrecordResult } from './write.js'

@@ -5,7 +5,11 @@
 import { MillraceError } from './errors.js'
 import type { Format } from './format.js'
 import { schemeOf, withoutSecrets } from './storage/uri.js'
-import type { ByteSource, RequestOptions, Store } from './store.js'
+import { expandPattern } from './storage/patterns.js'
+import type { ByteSource, ObjectWriter, RequestOptions, Store } from './store.js'
+
+/** Options are checked at the call, before the format itself is loaded. */
+export { resolveOptions as resolveTfrecordOptions, type TfrecordOptions } from '../formats/tfrecord/options.js'
 
 /** An object to read: a URI whose scheme has a store here, or a URI and the store to ask. */
 export type UriTarget = string | { readonly store: Store; readonly uri: string }
@@ -51,6 +55,16 @@ export async function openUri(target: UriTarget, options: RequestOptions = {}): 
   return (await resolveStore(target)).open(target, options)
 }
 
+/** Begins to write an object, in `store` or in the store for the scheme. */
+export async function createWriterAt(uri: string, store: Store | undefined, options: RequestOptions): Promise<ObjectWriter> {
+  return (store ?? (await resolveStore(uri))).createWriter(uri, options)
+}
+
+/** Loads what writes TFRecord files. */
+export async function loadTfrecordWriter(): Promise<typeof import('../formats/tfrecord/writer.js').tfrecordWriter> {
+  return (await import('../formats/tfrecord/writer.js')).tfrecordWriter
+}
+
 /**
  * The format of that name; a format object is passed through.
  * @throws RangeError when there is none of that name
@@ -73,6 +87,11 @@ export function formatFor(uri: string): string | undefined {
   const name = withoutSecrets(uri).toLowerCase().replace(/^.*[/\\]/s, '')
   const plain = name.replace(/\.(gz|gzip|zlib)$/, '').replace(/-\d+-of-\d+$/, '').replace(/\.(gz|gzip|zlib)$/, '')
   return Object.keys(FORMATS).find((format) => FORMATS[format]?.extensions.some((extension) => plain.endsWith(`.${extension}`)))
+}
+
+/** The URIs that patterns mean, in order, looked up in `store` or in the store for their scheme. */
+export function listUris(patterns: readonly string[], store: Store | undefined, signal: AbortSignal): Promise<string[]> {
+  return expandPattern(patterns, { storeFor: uri => store ?? resolveStore(uri), signal })
 }
 
 /** The schemes that have a store here. */

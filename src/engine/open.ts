@@ -165,15 +165,17 @@ class Running<T> implements Input<T> {
   #context(place: Place, listed: boolean): OpenContext {
     const iteration = this.#iteration
     const node = this.#node
-    const placed = (options: NestedOptions): Place => ({ epoch: options.epoch ?? place.epoch, branch: branchOf(place, options.branch ?? 0) })
+    const placed = (options: NestedOptions): Place => options.pass ?? { epoch: options.epoch ?? place.epoch, branch: branchOf(place, options.branch ?? 0) }
+    const seeded = ({ pass }: NestedOptions): Iteration => (pass === undefined || pass.seed === iteration.seed ? iteration : { ...iteration, seed: pass.seed })
     return {
       signal: iteration.signal,
       epoch: place.epoch,
+      pass: { seed: iteration.seed, epoch: place.epoch, branch: place.branch },
       randomKey: (seed, epoch = place.epoch) => randomKey(iteration, { ...place, epoch }, node, seed),
       track: (input, every = DEFAULT_TRACK) => trackInput(input, every),
       open: <U>(plan: PlanNode<U>, options: NestedOptions = {}): Input<U> => {
         const own = node.inputs.includes(plan) // already optimised with the plan that it is part of
-        const input = openPlan(own ? plan : (iteration.optimize(plan) as PlanNode<U>), iteration, placed(options), options.saved, listed && own)
+        const input = openPlan(own ? plan : (iteration.optimize(plan) as PlanNode<U>), seeded(options), placed(options), options.saved, listed && own)
         this.#nested.add(input)
         return {
           pull: max => input.pull(max),
@@ -184,7 +186,7 @@ class Running<T> implements Input<T> {
           }
         }
       },
-      randomAccess: (plan, options = {}) => openRandomAccess(plan, iteration, placed(options)),
+      randomAccess: (plan, options = {}) => openRandomAccess(plan, seeded(options), placed(options)),
       elementContexts: (seed, origin = node) => elementContexts(iteration, place, origin, seed),
       userError: (error, index, origin = node) => userError(iteration, origin, error, index),
       get memo() {

@@ -60,10 +60,16 @@ export function elementContexts(iteration: Iteration, place: Place, node: PlanNo
   return index => new Context(index, iteration.signal, key)
 }
 
-/** Wraps what a user function threw, with operator, element and place in user code. An abort stays what it is. */
+/**
+ * Wraps what a function threw, with operator, element and place in user code. An abort stays what it is, and an error of
+ * ours keeps its kind and what it knows.
+ */
 export function userError(iteration: Iteration, node: PlanNode, error: unknown, index: number): unknown {
   if (iteration.signal.aborted && (error === iteration.signal.reason || isAbort(error))) return iteration.signal.reason
-  return new MillraceError('UserFunction', `${node.op.name}: the function failed at element ${index}: ${messageOf(error)}${from(node)}`, {
+  const ours = isMillraceError(error) ? error : undefined
+  const text = ours === undefined ? `the function failed at element ${index}: ${messageOf(error)}` : `element ${index}: ${ours.message}`
+  return new MillraceError(ours?.kind ?? 'UserFunction', `${node.op.name}: ${text}${from(node)}`, {
+    ...ours,
     operator: node.op.name,
     index,
     ...(node.site !== undefined && { site: node.site }),

@@ -61,10 +61,13 @@ export interface ExampleBatch<S extends ExampleSpec, D extends NumberDType = 'fl
 export function exampleBatch<S extends ExampleSpec, const D extends NumberDType = 'float32'>(
   spec: S, size: number, options: ExampleBatchOptions<D> = {}
 ): ExampleBatch<S, D> {
-  if (!Number.isSafeInteger(size) || size < 1) throw new RangeError(`exampleBatch: size must be an integer of 1 and more, not ${String(size)}`)
+  if (!Number.isSafeInteger(size) || size < 1) {
+    throw new RangeError(`exampleBatch: size must be an integer of 1 and more, not ${String(size)}`)
+  }
   const numbers = checkNumberDType(options.numbers)
   const fields = compileFields(spec)
-  const columns = fields.map((field) => newColumn(field, { size, numbers, allocate: options.allocate, copy: options.bytes !== 'view' }))
+  const { allocate, bytes: mode = 'copy' } = options
+  const columns = fields.map((field) => newColumn(field, { size, numbers, allocate, copy: mode === 'copy' }))
   const table = keyTable(Object.keys(spec))
   const found = newFound(table)
   const wire = newWire()

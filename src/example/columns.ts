@@ -36,7 +36,9 @@ export function newColumn(field: Field, options: ColumnOptions): Column {
   if (feature.kind === 'varLen') return reader === null ? varTexts() : varNumbers(field, reader, options)
   if (reader === null) return fixedTexts(field, feature.shape)
   const dtype = field.scalar ? stackedDType(field.dtype, options.numbers) : field.dtype
-  return dtype === field.dtype ? fixedNumbers(field, reader, feature.shape, options) : convertedScalars(field, reader, dtype, options)
+  return dtype === field.dtype
+    ? fixedNumbers(field, reader, feature.shape, options)
+    : convertedScalars(field, reader, dtype, options)
 }
 
 function fixedNumbers(field: Field, reader: NumberReader, shape: Shape, options: ColumnOptions): Column {
@@ -229,7 +231,8 @@ function bytesColumn(field: Field, arena: Arena | null): Column {
   const put = (wire: Wire, row: number, rowValues: readonly Uint8Array[]): void => {
     if (row === 0) lists = rowValues.map(() => [])
     else if (rowValues.length !== lists.length) {
-      throw featureError('Mismatch', wire, `it has ${rowValues.length} byte strings, and element ${wire.first} has ${lists.length}; only equal numbers can be batched`)
+      const counts = `it has ${rowValues.length} byte strings, and element ${wire.first} has ${lists.length}`
+      throw featureError('Mismatch', wire, `${counts}; only equal numbers can be batched`)
     }
     for (let i = 0; i < lists.length; i++) {
       const value = rowValues[i] as Uint8Array

@@ -67,7 +67,8 @@ export function decodeFields(
 ): Record<string, unknown> {
   const element: Record<string, unknown> = {}
   for (const field of fields) {
-    setMember(element, field.key, openField(wire, field, found, bytes, origin) ? decodeField(wire, field) : missingField(wire, field))
+    const present = openField(wire, field, found, bytes, origin)
+    setMember(element, field.key, present ? decodeField(wire, field) : missingField(wire, field))
   }
   return element
 }

@@ -1,5 +1,6 @@
 /** Writes `tf.train.Example` and `tf.train.SequenceExample`. */
 import { isBytes, tagOf } from '../array/dtype.js'
+import { joinPath } from '../array/nest.js'
 import { MillraceError } from '../errors.js'
 import type { NdArray, NumericArray, RaggedArray } from '../types.js'
 import { joinBytes } from './wire.js'
@@ -48,7 +49,8 @@ export function bytesList(values: string | Uint8Array | readonly (string | Uint8
 
 /**
  * Serialises a `tf.train.Example`. Keys are sorted by their UTF-8 bytes, so equal features give equal bytes: the same
- * that `SerializeToString(deterministic=True)` gives in TensorFlow 2.21 for Python. See {@link FeatureValue} for what becomes which list.
+ * that `SerializeToString(deterministic=True)` gives in TensorFlow 2.21 for Python. See {@link FeatureValue} for what
+ * becomes which list.
  *
  * ```ts
  * encodeExample({ image: pixels, label: 7n, weight: 0.5 })      // pixels: Uint8Array
@@ -66,8 +68,8 @@ export function encodeSequenceExample(example: {
   readonly sequence?: { readonly [key: string]: FeatureListValue }
 }): Uint8Array {
   const { context, sequence } = example
-  const lists = sequence === undefined ? [] : mapEntries(sequence, (value, key) => featureSteps(value, key)
-    .flatMap((step, i) => delimited(1, feature(step, `${key}[${i}]`))))
+  const lists = mapEntries(sequence ?? {}, (value, path) =>
+    featureSteps(value, path).flatMap((step, i) => delimited(1, feature(step, joinPath(path, i)))))
   return joinBytes([
     ...(context === undefined ? [] : delimited(1, featureMap(context))),
     ...(sequence === undefined ? [] : delimited(2, lists))
@@ -84,11 +86,14 @@ function featureMap(features: { readonly [key: string]: FeatureValue }): Pieces 
 }
 
 /** The entries of a map field, in the order of their keys' bytes. */
-function mapEntries<V>(values: { readonly [key: string]: V }, encode: (value: V, key: string) => Pieces): Pieces {
+function mapEntries<V>(values: { readonly [key: string]: V }, encode: (value: V, path: string) => Pieces): Pieces {
   return Object.keys(values)
-    .map((key) => ({ key, bytes: encoder.encode(key) }))
-    .sort((a, b) => compareBytes(a.bytes, b.bytes))
-    .flatMap(({ key, bytes }) => delimited(1, [...delimited(1, [bytes]), ...delimited(2, encode(values[key] as V, key))]))
+    .map((key) => ({ key, name: encoder.encode(key) }))
+    .sort((a, b) => compareBytes(a.name, b.name))
+    .flatMap(({ key, name }) => {
+      const value = encode(values[key] as V, joinPath('', key))
+      return delimited(1, [...delimited(1, [name]), ...delimited(2, value)])
+    })
 }
 
 /**
@@ -103,19 +108,19 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
 }
 
 /** A Feature message. */
-function feature(value: FeatureValue, key: string): Pieces {
-  const list = listOf(value, key)
+function feature(value: FeatureValue, path: string): Pieces {
+  const list = listOf(value, path)
   if (list === null) return []
   switch (list.list) {
     case 'bytes': {
       const { values } = list
       const items = typeof values === 'string' || isBytes(values) ? [values] : values
-      return delimited(1, Array.from(items).flatMap((item) => delimited(1, [bytesOf(item, key)])))
+      return delimited(1, Array.from(items).flatMap((item) => delimited(1, [bytesOf(item, path)])))
     }
     case 'float':
-      return delimited(2, packed(floatBytes(list.values, key)))
+      return delimited(2, packed(floatBytes(list.values, path)))
     case 'int64':
-      return delimited(3, packed(varints(list.values, key)))
+      return delimited(3, packed(varints(list.values, path)))
   }
 }
 
@@ -124,7 +129,7 @@ function packed(bytes: Uint8Array): Pieces {
 }
 
 /** Decides for a list; `null` when nothing tells its kind. */
-function listOf(value: FeatureValue, key: string): ListValue | null {
+function listOf(value: FeatureValue, path: string): ListValue | null {
   switch (typeof value) {
     case 'number': return floatList(value)
     case 'bigint':
@@ -132,26 +137,26 @@ function listOf(value: FeatureValue, key: string): ListValue | null {
     case 'string': return bytesList(value)
     default:
   }
-  if (typeof value !== 'object' || value === null) throw unsupported(value, key)
+  if (typeof value !== 'object' || value === null) throw unsupported(value, path)
   if (isBytes(value)) return bytesList(value)
   if (ArrayBuffer.isView(value)) {
     const view = value as NumericArray
     if (isFloats(view)) return floatList(view)
     if ('length' in view) return int64List(view)
-    throw unsupported(value, key)
+    throw unsupported(value, path)
   }
   if ('list' in value) return value
-  if ('dtype' in value) return arrayList(value, key)
-  if (!Array.isArray(value)) throw unsupported(value, key)
-  return plainList(value as readonly unknown[], key)
+  if ('dtype' in value) return arrayList(value, path)
+  if (!Array.isArray(value)) throw unsupported(value, path)
+  return plainList(value as readonly unknown[], path)
 }
 
-function plainList(values: readonly unknown[], key: string): ListValue | null {
+function plainList(values: readonly unknown[], path: string): ListValue | null {
   const [first] = values
   if (values.length === 0) return null
   const kind = kindOf(first)
   const odd = values.findIndex((one) => kindOf(one) !== kind)
-  if (kind === null || odd >= 0) throw unsupported(odd >= 0 ? values[odd] : first, `${key}[${Math.max(odd, 0)}]`)
+  if (kind === null || odd >= 0) throw unsupported(odd >= 0 ? values[odd] : first, `${path}[${Math.max(odd, 0)}]`)
   // Every value was seen to be of this kind.
   return { list: kind, values } as ListValue
 }
@@ -166,10 +171,10 @@ function kindOf(value: unknown): ListValue['list'] | null {
   }
 }
 
-function arrayList(array: NdArray | RaggedArray, key: string): ListValue {
+function arrayList(array: NdArray | RaggedArray, path: string): ListValue {
   const { dtype, data } = array
   if ('rowSplits' in array && array.rowSplits.length > 0) {
-    throw new TypeError(`feature "${key}": a Feature holds one row, and this RaggedArray has row splits; encode its rows one by one`)
+    throw new TypeError(`feature ${path}: a Feature holds one row; encode the rows of a RaggedArray one by one`)
   }
   switch (dtype) {
     case 'string': return bytesList(data as readonly string[])
@@ -179,76 +184,80 @@ function arrayList(array: NdArray | RaggedArray, key: string): ListValue {
     case 'bfloat16':
     case 'complex64':
     case 'complex128':
-      throw new TypeError(`feature "${key}": no list holds ${dtype}; convert it to float32, or write its bytes as a Uint8Array`)
+      throw new TypeError(`feature ${path}: no list holds ${dtype}; convert it to float32, or write its bytes as a Uint8Array`)
     default: return int64List(data as ArrayLike<number | bigint>)
   }
 }
 
 /** The values of the steps of a FeatureList. */
-function featureSteps(value: FeatureListValue, key: string): readonly FeatureValue[] {
+function featureSteps(value: FeatureListValue, path: string): readonly FeatureValue[] {
   if (Array.isArray(value)) return value as readonly FeatureValue[]
   const array = value as NdArray | RaggedArray
-  if (typeof array !== 'object' || array === null || !('dtype' in array)) throw unsupported(value, key)
+  if (typeof array !== 'object' || array === null || !('dtype' in array)) throw unsupported(value, path)
   const { dtype, data } = array
   if ('rowSplits' in array) {
     const [splits] = array.rowSplits
-    if (splits === undefined || array.rowSplits.length > 1) throw new TypeError(`feature "${key}": a RaggedArray of steps has one row split, not ${array.rowSplits.length}`)
+    if (splits === undefined || array.rowSplits.length > 1) {
+      throw new TypeError(`feature ${path}: a RaggedArray of steps has one row split, not ${array.rowSplits.length}`)
+    }
     return Array.from(splits.subarray(1), (to, i) => ({ dtype, data: data.slice(splits[i], to), rowSplits: [] }))
   }
   const [time, ...shape] = array.shape
-  if (time === undefined) throw new TypeError(`feature "${key}": an NdArray of steps has a time axis, and this one is a scalar`)
+  if (time === undefined) throw new TypeError(`feature ${path}: an NdArray of steps has a time axis, and this one is a scalar`)
   const size = data.length / Math.max(time, 1)
   return Array.from({ length: time }, (_, i) => ({ dtype, shape, data: data.slice(i * size, (i + 1) * size) }))
 }
 
-function floatBytes(values: number | ArrayLike<number>, key: string): Uint8Array {
+function floatBytes(values: number | ArrayLike<number>, path: string): Uint8Array {
   const source = typeof values === 'number' ? [values] : values
   const floats = tagOf(source) === 'Float32Array' ? source as Float32Array : Float32Array.from(source)
   if (floats !== source) {
     for (let i = 0; i < floats.length; i++) {
       const value = source[i]
-      if (typeof value !== 'number') throw unsupported(value, `${key}[${i}]`)
+      if (typeof value !== 'number') throw unsupported(value, `${path}[${i}]`)
       if (floats[i] !== value && Number.isInteger(value)) {
-        throw lossy(key, i, `float32 cannot hold the integer ${value}; write it with int64List`)
+        throw lossy(path, i, `float32 cannot hold the integer ${value}; write it with int64List`)
       }
     }
   }
   return new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength)
 }
 
-function varints(values: number | bigint | boolean | ArrayLike<number | bigint | boolean>, key: string): Uint8Array {
+function varints(values: number | bigint | boolean | ArrayLike<number | bigint | boolean>, path: string): Uint8Array {
   const source = typeof values === 'object' ? values : [values]
   const bytes = new Uint8Array(10 * source.length)
   let at = 0
   for (let i = 0; i < source.length; i++) {
     const value = source[i]
-    if (typeof value === 'bigint') at = bigVarint(bytes, at, value, key, i)
+    if (typeof value === 'bigint') at = bigVarint(bytes, at, value, path, i)
     else if (typeof value === 'number' || typeof value === 'boolean') {
       const number = Number(value)
-      if (!Number.isSafeInteger(number)) throw lossy(key, i, `${number} is no safe integer; pass a bigint, or write it with floatList`)
-      if (number < 0) at = bigVarint(bytes, at, BigInt(number), key, i)
+      if (!Number.isSafeInteger(number)) {
+        throw lossy(path, i, `${number} is no safe integer; pass a bigint, or write it with floatList`)
+      }
+      if (number < 0) at = bigVarint(bytes, at, BigInt(number), path, i)
       else {
         let rest = number
         for (; rest > 127; rest = Math.floor(rest / 128)) bytes[at++] = (rest % 128) | 128
         bytes[at++] = rest
       }
-    } else throw unsupported(value, `${key}[${i}]`)
+    } else throw unsupported(value, `${path}[${i}]`)
   }
   return bytes.subarray(0, at)
 }
 
-function bigVarint(bytes: Uint8Array, at: number, value: bigint, key: string, index: number): number {
-  if (BigInt.asIntN(64, value) !== value) throw lossy(key, index, `int64 cannot hold ${value}`)
+function bigVarint(bytes: Uint8Array, at: number, value: bigint, path: string, index: number): number {
+  if (BigInt.asIntN(64, value) !== value) throw lossy(path, index, `int64 cannot hold ${value}`)
   let rest = BigInt.asUintN(64, value)
   for (; rest > 127n; rest >>= 7n) bytes[at++] = Number(rest & 127n) | 128
   bytes[at++] = Number(rest)
   return at
 }
 
-function bytesOf(value: string | Uint8Array, key: string): Uint8Array {
+function bytesOf(value: string | Uint8Array, path: string): Uint8Array {
   if (typeof value === 'string') return encoder.encode(value)
   if (isBytes(value)) return value
-  throw unsupported(value, key)
+  throw unsupported(value, path)
 }
 
 /** A length-delimited field. */
@@ -264,11 +273,12 @@ function isFloats(value: unknown): value is Float32Array | Float64Array {
   return tagOf(value) === 'Float32Array' || tagOf(value) === 'Float64Array'
 }
 
-function lossy(key: string, index: number, what: string): MillraceError {
-  return new MillraceError('Lossy', `feature "${key}", value ${index}: ${what}`, { keyPath: key })
+function lossy(path: string, index: number, what: string): MillraceError {
+  return new MillraceError('Lossy', `feature ${path}, value ${index}: ${what}`, { keyPath: path })
 }
 
-function unsupported(value: unknown, key: string): TypeError {
+function unsupported(value: unknown, path: string): TypeError {
   const what = typeof value === 'object' && value !== null ? Object.prototype.toString.call(value).slice(8, -1) : String(value)
-  return new TypeError(`feature "${key}": ${what} cannot be written; give numbers, bigints, booleans, strings, byte strings, or lists of one of them`)
+  const give = 'give numbers, bigints, booleans, strings, bytes, or lists of one of them'
+  return new TypeError(`feature ${path}: ${what} cannot be written; ${give}`)
 }

@@ -4,7 +4,9 @@ import { formatShape, joinPath } from '../array/nest.js'
 import type { NdArray, RaggedArray } from '../types.js'
 import { openFound, type Found } from './features.js'
 import { LIST, LIST_NAMES, nextBytes, openList, readText, type List } from './lists.js'
-import { newNumbers, numberReader, type NumberData, type ArrayDType, type NumberReader, type Numbers, defaultNumbers } from './numbers.js'
+import {
+  defaultNumbers, newNumbers, numberReader, type ArrayDType, type NumberData, type NumberReader, type Numbers
+} from './numbers.js'
 import type { ExampleSpec, Feature } from './spec.js'
 import { featureError, type Wire } from './wire.js'
 
@@ -59,7 +61,10 @@ function defaultsOf(feature: Feature): Field['defaults'] {
   if (feature.kind !== 'fixedLen' || feature.defaultValue === undefined) return null
   const { dtype, shape, defaultValue } = feature
   if (dtype !== 'bytes' && dtype !== 'string') return defaultNumbers(dtype, sizeOf(shape), defaultValue)
-  return (Array.isArray(defaultValue) ? defaultValue : new Array(sizeOf(shape)).fill(defaultValue)) as readonly string[] | readonly Uint8Array[]
+  const values: readonly unknown[] = Array.isArray(defaultValue)
+    ? defaultValue
+    : new Array<unknown>(sizeOf(shape)).fill(defaultValue)
+  return values as readonly string[] | readonly Uint8Array[]
 }
 
 /** Opens the list of a field: false when the record does not have the feature. Another kind of list is an error. */
@@ -73,13 +78,14 @@ export function openFeature(wire: Wire, field: Field): boolean {
   const list = openList(wire)
   if (list === field.list) return true
   if (list === LIST.none) return false
-  throw featureError('Mismatch', wire, `it is ${LIST_NAMES[list]}, and ${field.feature.dtype} is read from ${LIST_NAMES[field.list]}${hint(list, field)}`)
+  const wanted = `${field.feature.dtype} is read from ${LIST_NAMES[field.list]}`
+  throw featureError('Mismatch', wire, `it is ${LIST_NAMES[list]}, and ${wanted}${hint(list, field)}`)
 }
 
 function hint(list: List, { feature }: Field): string {
   const { dtype } = feature
   const floats = dtype === 'float32' || dtype === 'float64'
-  if (list === LIST.bytes && dtype !== 'bool' && feature.from !== 'bytes') return '; if it is raw numbers, pass { from: \'bytes\' }'
+  if (list === LIST.bytes && dtype !== 'bool') return '; if it is raw numbers, pass { from: \'bytes\' }'
   if (list === LIST.int64 && floats) return '; for integers as floats pass { from: \'int64\' }'
   if (list === LIST.float && floats) return '; pass { from: \'float\' }'
   return '; change the dtype in the spec'
@@ -90,7 +96,9 @@ export function decodeField(wire: Wire, field: Field): unknown {
   const { feature, reader, dtype, size, scratch } = field
   if (reader === null) {
     const values: unknown[] = []
-    checkCount(wire, field, feature.dtype === 'bytes' ? readViews(wire, values as Uint8Array[], size) : readTexts(wire, values as string[], 0, size))
+    const isBytes = feature.dtype === 'bytes'
+    const count = isBytes ? readViews(wire, values as Uint8Array[], size) : readTexts(wire, values as string[], 0, size)
+    checkCount(wire, field, count)
     return field.scalar ? values[0] : shaped(field, values as readonly string[] | readonly Uint8Array[])
   }
   if (field.scalar) {
@@ -113,7 +121,8 @@ export function missingField(wire: Wire, field: Field): unknown {
 }
 
 export function missingError(wire: Wire): Error {
-  return featureError('Mismatch', wire, 'the record does not have it, and the spec has no default value; pass { defaultValue } or read it with varLen')
+  const what = 'the record does not have it, and the spec has no default value'
+  return featureError('Mismatch', wire, `${what}; pass { defaultValue } or read it with varLen`)
 }
 
 /** The first of `data` as a number, bigint, boolean, string or byte string. */
@@ -135,7 +144,8 @@ export function checkCount(wire: Wire, field: Field, count: number): void {
   if (field.size < 0 || count === field.size) return
   const { feature } = field
   const shape = feature.kind === 'fixedLen' ? formatShape(feature.shape) : ''
-  throw featureError('Mismatch', wire, `it has ${count} ${count === 1 ? 'value' : 'values'}, and shape ${shape} needs ${field.size}`)
+  const values = count === 1 ? '1 value' : `${count} values`
+  throw featureError('Mismatch', wire, `it has ${values}, and shape ${shape} needs ${field.size}`)
 }
 
 /** Appends views of the byte strings of the list, at most `room` of them (all if negative), and returns how many there are. */
@@ -150,7 +160,7 @@ export function readViews(wire: Wire, values: Uint8Array[], room: number): numbe
   return count
 }
 
-/** Puts the texts of the list to `values` from `index` on, at most `room` of them (all if negative); returns how many there are. */
+/** Puts the texts of the list to `values` from `index` on, at most `room` (all if negative); returns how many there are. */
 export function readTexts(wire: Wire, values: string[], index: number, room: number): number {
   let count = 0
   for (let to = nextBytes(wire); to >= 0; to = nextBytes(wire)) {

@@ -87,7 +87,9 @@ export function readFloats(wire: Wire, target: Uint8Array | null, offset: number
       continue
     }
     const more = (wire.at - from) >> 2
-    if (target !== null && count < room) copyBytes(bytes, from, from + 4 * Math.min(more, room - count), target, offset + 4 * count)
+    if (target !== null && count < room) {
+      copyBytes(bytes, from, from + 4 * Math.min(more, room - count), target, offset + 4 * count)
+    }
     count += more
   }
   return count

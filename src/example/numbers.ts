@@ -56,10 +56,13 @@ function givenData(dtype: ArrayDType, length: number, give: Allocate): NumberDat
   const byteLength = length * bytesPerValue(dtype)
   const memory = give(byteLength)
   if (memory.byteOffset % 8 !== 0 || memory.byteLength < byteLength) {
-    throw new RangeError(`allocate gave ${memory.byteLength} bytes at ${memory.byteOffset}; ${byteLength} were asked for, aligned to 8`)
+    const given = `${memory.byteLength} bytes at ${memory.byteOffset}`
+    throw new RangeError(`allocate gave ${given}; ${byteLength} were asked for, aligned to 8`)
   }
-  const constructor = allocate<ArrayDType>(dtype, 0).constructor as new (buffer: ArrayBufferLike, offset: number, length: number) => NumberData
-  return new constructor(memory.buffer, memory.byteOffset, length)
+  const { constructor } = allocate<ArrayDType>(dtype, 0)
+  // Typed arrays know their class, and all classes take the same arguments.
+  const Data = constructor as new (buffer: ArrayBufferLike, offset: number, length: number) => NumberData
+  return new Data(memory.buffer, memory.byteOffset, length)
 }
 
 /** A default value as the data of a whole shape. Throws `RangeError` for a value that does not fit the dtype. */
@@ -107,7 +110,7 @@ function rawReader(dtype: ArrayDType): NumberReader {
       throw featureError('Mismatch', wire, `raw ${dtype} values are one byte string, and there are ${to < 0 ? 'none' : 'more'}`)
     }
     if ((to - from) % size !== 0) {
-      throw featureError('Mismatch', wire, `a byte string of ${to - from} bytes does not divide into ${dtype} values of ${size} bytes`)
+      throw featureError('Mismatch', wire, `${to - from} bytes do not divide into ${dtype} values of ${size} bytes`)
     }
     return (to - from) / size
   }

@@ -36,7 +36,8 @@ export interface ParsedSequenceExample<C extends ExampleSpec, S extends ExampleS
 }
 
 /** Decodes one record. See {@link parseSequenceExample}. */
-export type SequenceExampleParser<C extends ExampleSpec, S extends ExampleSpec> = (record: Uint8Array) => ParsedSequenceExample<C, S>
+export type SequenceExampleParser<C extends ExampleSpec, S extends ExampleSpec> =
+  (record: Uint8Array) => ParsedSequenceExample<C, S>
 
 /**
  * Decodes one serialised `tf.train.SequenceExample`.
@@ -144,12 +145,12 @@ function eachStep(
   wire.origin = origin
 }
 
-function listSteps(wire: Wire, field: Field, places: readonly number[], splits: Int32Array): readonly string[] | readonly Uint8Array[] {
+function listSteps(wire: Wire, field: Field, places: readonly number[], splits: Int32Array): unknown {
   const values: (string | Uint8Array)[] = []
   eachStep(wire, field, places, splits, (index) => field.feature.dtype === 'bytes'
     ? readViews(wire, values as Uint8Array[], field.size)
     : readTexts(wire, values as string[], index, field.size))
-  return values as readonly string[] | readonly Uint8Array[]
+  return values
 }
 
 function numberSteps(wire: Wire, field: Field, places: readonly number[], splits: Int32Array): unknown {
@@ -159,8 +160,10 @@ function numberSteps(wire: Wire, field: Field, places: readonly number[], splits
   // No value takes less than a byte in the record, so a record that has too little for its shape cannot ask for much.
   const byteLength = places.reduce((sum, place, i) => i % 2 === 0 ? sum - place : sum + place, 0)
   const smallest = field.feature.from === 'int64' ? 1 : field.feature.from === 'float' ? 4 : bytesPerValue(dtype)
-  const total = size < 0 ? splits[splits.length - 1] as number : Math.min(size * (places.length / 2), Math.ceil(byteLength / smallest))
+  const time = places.length / 2
+  const total = size < 0 ? splits[time] as number : Math.min(size * time, Math.ceil(byteLength / smallest))
   const numbers = newNumbers(dtype, total)
-  eachStep(wire, field, places, splits, (index) => reader.read(wire, numbers, index, Math.min(size < 0 ? total : size, total - index)))
+  const most = size < 0 ? total : size
+  eachStep(wire, field, places, splits, (index) => reader.read(wire, numbers, index, Math.min(most, total - index)))
   return numbers.data
 }

@@ -107,7 +107,8 @@ export function fixedLen<const S extends Shape, D extends FeatureDType>(
   shape: S, dtype: D, options: FixedLenOptions<D> = {}
 ): FixedLen<D, S> {
   if (!Array.isArray(shape) || !shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
-    throw new RangeError(`fixedLen: shape must be a list of lengths of 0 and more, not ${String(shape)}; for a length that differs use varLen or ragged`)
+    const hint = 'for a length that differs use varLen or ragged'
+    throw new RangeError(`fixedLen: shape must be a list of lengths of 0 and more, not ${String(shape)}; ${hint}`)
   }
   const from = sourceOf('fixedLen', dtype, options.from)
   if (shape.length === 0 && (dtype === 'float16' || dtype === 'bfloat16')) {
@@ -172,7 +173,9 @@ function sourceOf(name: string, dtype: FeatureDType, from: FeatureSource | undef
   return from ?? usual
 }
 
-const SCALAR_TYPES: Readonly<Partial<Record<FeatureDType, string>>> = { string: 'string', int64: 'bigint', uint64: 'bigint', bool: 'boolean' }
+const SCALAR_TYPES: Readonly<Partial<Record<FeatureDType, string>>> = {
+  string: 'string', int64: 'bigint', uint64: 'bigint', bool: 'boolean'
+}
 
 function checkDefault(feature: FixedLen, value: unknown): void {
   const { dtype, shape } = feature
@@ -185,7 +188,8 @@ function checkDefault(feature: FixedLen, value: unknown): void {
   if (dtype === 'float16' || dtype === 'bfloat16') throw new TypeError(`fixedLen: ${dtype} has no default values`)
   if (dtype !== 'bytes' && dtype !== 'string') values.forEach((one) => { defaultNumbers(dtype, 1, one) })
   if (Array.isArray(value) && value.length !== sizeOf(shape)) {
-    throw new RangeError(`fixedLen: the default value has ${value.length} values, and shape ${formatShape(shape)} needs ${sizeOf(shape)}`)
+    const needed = `shape ${formatShape(shape)} needs ${sizeOf(shape)}`
+    throw new RangeError(`fixedLen: the default value has ${value.length} values, and ${needed}`)
   }
 }
 

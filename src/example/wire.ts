@@ -56,7 +56,7 @@ export function featureError(
   const byte = context.offset === undefined ? '' : `byte ${context.offset} of the record`
   const element = index < 0 ? '' : `element ${index}`
   const where = [byte, element].filter((part) => part !== '').join(', ')
-  const subject = keyPath === '' ? 'Example' : `feature "${keyPath}"`
+  const subject = keyPath === '' ? 'Example' : `feature ${keyPath}`
   return new MillraceError(kind, `${subject}: ${what}${where === '' ? '' : ` (${where})`}`, {
     ...context,
     ...(keyPath === '' ? {} : { keyPath }),
@@ -147,8 +147,10 @@ export function skipField(wire: Wire, tag: number, end: number, depth = 0): void
     case 5:
       skipBytes(wire, 4, end)
       return
+    case 4:
+      throw corrupt(wire, wire.at - 1, 'a group ends that was never begun')
     default:
-      throw corrupt(wire, wire.at - 1, `a field has wire type ${tag & 7}, which ${(tag & 7) === 4 ? 'ends a group that was never begun' : 'does not exist'}`)
+      throw corrupt(wire, wire.at - 1, `a field has wire type ${tag & 7}, which does not exist`)
   }
 }
 

@@ -10,6 +10,7 @@ export interface FilterParams {
 
 export const filter: Operator<FilterParams, unknown> = {
   name: 'filter',
+  sameElements: true,
   describe: ({ fn }) => fn.name || 'fn',
   identity: ({ fn, seed }) => [fn, seed ?? null],
   stage: ({ fn, seed }) => ({ kind: 'filter', fn, seed }),

@@ -25,6 +25,7 @@ type Item = { readonly position: number; readonly bytes: number } & ({ readonly 
 
 export const prefetch: Operator<PrefetchParams, unknown> = {
   name: 'prefetch',
+  sameElements: true,
   describe: ({ size, injected }) => `${size}${injected ? ', injected' : ''}`,
   cardinality: (_, [input]) => input,
   knobs: ({ size }) => [{ name: 'prefetch.size', value: size }],

@@ -14,6 +14,7 @@ export interface RepeatParams {
 
 export const repeat: Operator<RepeatParams, unknown> = {
   name: 'repeat',
+  sameElements: true,
   describe: ({ count }) => (count < 0 ? '' : String(count)),
   cardinality: ({ count }, [input]) => (count === 0 || input === 0 ? 0 : count < 0 ? Infinity : input === undefined ? undefined : input * count),
   noOp: ({ count }) => count === 1,

@@ -26,6 +26,7 @@ export interface TakeParams {
 
 export const take: Operator<TakeParams, unknown> = {
   name: 'take',
+  sameElements: true,
   describe: ({ count }) => String(count),
   cardinality: ({ count }, [input]) => (count < 0 ? input : selectedCount({ start: 0, step: 1, count }, input)),
   noOp: ({ count }, input) => count < 0 || (input !== undefined && count >= input),
@@ -54,6 +55,7 @@ export interface SkipParams {
 
 export const skip: Operator<SkipParams, unknown> = {
   name: 'skip',
+  sameElements: true,
   describe: ({ count }) => String(count),
   cardinality: ({ count }, [input]) => (count < 0 ? 0 : input === undefined ? undefined : Math.max(0, input - count)),
   noOp: ({ count }) => count === 0,
@@ -88,6 +90,7 @@ export interface ShardParams {
 
 export const shard: Operator<ShardParams, unknown> = {
   name: 'shard',
+  sameElements: true,
   describe: ({ shards, index }) => `${shards}, ${index}`,
   cardinality: ({ shards, index }, [input]) => selectedCount({ start: index, step: shards, count: Infinity }, input),
   noOp: ({ shards }) => shards === 1,

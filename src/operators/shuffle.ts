@@ -22,6 +22,7 @@ export interface ShuffleParams {
 
 export const shuffle: Operator<ShuffleParams, unknown> = {
   name: 'shuffle',
+  sameElements: true,
   describe: ({ bufferSize, seed, reshuffleEachIteration }) =>
     [bufferSize === Infinity ? 'all' : bufferSize, ...(seed === undefined ? [] : [`seed: ${seed}`]), ...(reshuffleEachIteration ? [] : ['same order each iteration'])].join(', '),
   cardinality: (_, [input]) => input,

@@ -1,11 +1,12 @@
 import type { Rule } from '../plan/rewrite.js'
 import { dropNoOps } from './drop-no-ops.js'
+import { fuseDecodeBatch } from './fuse-decode-batch.js'
 import { fuseStages } from './fuse-stages.js'
 import { injectPrefetch } from './inject-prefetch.js'
 import { pushSelection } from './push-selection.js'
 
 /** The rules, in the order in which they are tried. */
-export const RULES: readonly Rule[] = Object.freeze([dropNoOps, pushSelection, fuseStages])
+export const RULES: readonly Rule[] = Object.freeze([dropNoOps, pushSelection, fuseDecodeBatch, fuseStages])
 
 /** Rules that look at the whole plan, applied once at the end. */
 export const FINAL_RULES: readonly Rule[] = Object.freeze([injectPrefetch])

@@ -1,4 +1,5 @@
-import type { Cardinality, Json, MaybePromise } from '../types.js'
+import type { Cardinality, ElementSpec, Json, MaybePromise } from '../types.js'
+import type { NumberDType } from '../array/dtype.js'
 import type { Rng } from '../util/rng.js'
 import type { PlanNode } from './node.js'
 
@@ -97,6 +98,8 @@ export interface OpenContext {
   readonly signal: AbortSignal
   /** Number of the pass over the data that this cursor is part of, from 0. */
   readonly epoch: number
+  /** All that the first input depends on. With `open(input, { pass })` the same elements can be had again, in any iteration. */
+  readonly pass: Pass
   /** Key of the random numbers of this operator; a `seed` overrides that of the iteration, an `epoch` that of the cursor. */
   randomKey(seed: number | undefined, epoch?: number): readonly [number, number]
   /** Remembers past states of an input. `every` is how many elements may have to be read again on restore (default 64). */
@@ -113,9 +116,18 @@ export interface OpenContext {
   readonly memo: Map<string, unknown>
 }
 
+/** What tells one pass over a plan from another: its elements depend on nothing else. */
+export interface Pass {
+  readonly seed: number
+  readonly epoch: number
+  readonly branch: number
+}
+
 /** How {@link OpenContext.open} opens a plan. */
 export interface NestedOptions {
   readonly saved?: State | undefined
+  /** The pass to be, whatever pass the cursor is part of. `epoch` and `branch` do not apply then. */
+  readonly pass?: Pass | undefined
   /** Default: the epoch of the cursor that opens it. */
   readonly epoch?: number
   /** Makes the random numbers of unseeded operators differ between plans opened by one cursor. Default 0. */
@@ -129,6 +141,21 @@ export interface Stage {
   readonly fn: (value: any, context: ElementContext) => unknown
   /** Seed of the random numbers of `fn`. */
   readonly seed?: number | undefined
+}
+
+/** A batch in the making, filled by an operator that decodes straight into it. */
+export interface Collector {
+  /** Decodes an element as the next row, and keeps no reference to it. When it throws, the row does not count. */
+  add(element: unknown, index: number): void
+  /** The batch of the rows so far; the next `add` begins another. */
+  finish(): unknown
+}
+
+/** What a batch is to be like. */
+export interface CollectorOptions {
+  readonly rows: number
+  /** Dtype of plain numbers. */
+  readonly numbers: NumberDType
 }
 
 /** An arithmetic selection of elements: `start, start + step, …`, at most `count` of them. */
@@ -178,6 +205,10 @@ export interface Operator<P = any, O = unknown> {
   identity?(params: P): unknown
   /** True when outputs are the inputs, unchanged and in order (prefetch): it has no state and no identity. */
   readonly transparent?: boolean
+  /** True when every output is an element of an input, unchanged: what was declared of its structure holds. */
+  readonly sameElements?: boolean
+  /** What is declared of the structure of the elements, given that of the inputs. Default: see `sameElements`. */
+  elementSpec?(params: P, inputs: readonly (ElementSpec | undefined)[]): ElementSpec | undefined
   /** True for operators that open their inputs themselves, through `ctx.open`. */
   readonly lazyInputs?: boolean
   /** True when the operator keeps its input busy ahead of demand. */
@@ -187,6 +218,10 @@ export interface Operator<P = any, O = unknown> {
   knobs?(params: P): readonly Knob[]
   /** The step of a fused loop that does the same, for elementwise operators; `null` when these params do not allow it. */
   stage?(params: P): Stage | null
+  /** For elementwise operators that can decode straight into a batch: the same as their outputs stacked. */
+  collector?(params: P, options: CollectorOptions): Collector
+  /** For sources: the params of one whose elements need to be valid only until the next pull. */
+  transient?(params: P): P
   /** True when these params change nothing, so that the node can be left out. */
   noOp?(params: P, input: Cardinality): boolean
   /** For sources: the params that make it produce just the selected elements; `null` when it cannot. */

