@@ -43,8 +43,9 @@ export async function resolveStore(uri: string): Promise<Store> {
   const load = own(STORES, scheme)
   if (load !== undefined) return load()
   const shown = withoutSecrets(uri)
+  const known = schemes().map((name) => `${name}://`).join(', ')
   throw new MillraceError('Unsupported',
-    `${shown}: there is no store for ${scheme}:// here; there are plain paths and ${schemes().map((name) => `${name}://`).join(', ')}. `
+    `${shown}: there is no store for ${scheme}:// here; there are plain paths and ${known}. `
     + 'For anything else, pass a store with the URI: { store, uri }', { uri: shown, operation: 'resolve' })
 }
 
@@ -104,7 +105,8 @@ async function local(): Promise<Store> {
   try {
     module = await import('./storage/file.js')
   } catch (cause) {
-    throw new MillraceError('Unsupported', 'local files need Node; in a browser use mem:// or pass a store', { operation: 'resolve', cause })
+    throw new MillraceError('Unsupported', 'local files need Node; in a browser use mem:// or pass a store',
+      { operation: 'resolve', cause })
   }
   return module.fileStore()
 }

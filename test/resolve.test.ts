@@ -15,15 +15,19 @@ afterAll(() => rm(directory, { recursive: true, force: true }))
 
 describe('resolveStore', () => {
   test('plain paths, file and mem have a store', async () => {
-    for (const uri of ['x', '/x', './x', 'C:\\x', 'C:/x', 'file:///x', 'FILE:///x']) expect((await resolveStore(uri)).scheme).toBe('file')
+    for (const uri of ['x', '/x', './x', 'C:\\x', 'C:/x', 'file:///x', 'FILE:///x']) {
+      expect((await resolveStore(uri)).scheme).toBe('file')
+    }
     expect(await resolveStore('mem://x')).toBe(defaultMemoryStore)
     expect(schemes()).toEqual(['file', 'mem'])
   })
 
   test('another scheme is Unsupported, says what there is and that a store can be passed, and shows no secret', async () => {
-    for (const uri of ['s3://b/k', 'az://a/b', 'gs://b/k', 'http://h/x', 'https://u:p@h/x?sig=1', 'direct:///x', 'constructor://x']) {
+    const uris = ['s3://b/k', 'az://a/b', 'gs://b/k', 'http://h/x', 'https://u:p@h/x?sig=1', 'direct:///x', 'constructor://x']
+    for (const uri of uris) {
       const error = await resolveStore(uri).then(() => undefined, (reason: unknown) => reason)
-      expect(error).toMatchObject({ kind: 'Unsupported', message: expect.stringMatching(/file:\/\/, mem:\/\/.*\{ store, uri \}/) })
+      expect(error).toMatchObject({
+        kind: 'Unsupported', message: expect.stringMatching(/file:\/\/, mem:\/\/.*\{ store, uri \}/) })
       expect(String((error as Error).message)).not.toMatch(/sig|u:p/)
     }
   })
@@ -33,7 +37,8 @@ describe('openUri', () => {
   test('opens by the scheme, or with the store that comes along', async () => {
     const mine = memoryStore()
     await mine.put('mem://mine', new Uint8Array(7))
-    for (const [target, size] of [[`${directory}/f`, 3], [pathToFileURL(join(directory, 'f')).href, 3], [{ store: mine, uri: 'mem://mine' }, 7]] as const) {
+    const url = pathToFileURL(join(directory, 'f')).href
+    for (const [target, size] of [[`${directory}/f`, 3], [url, 3], [{ store: mine, uri: 'mem://mine' }, 7]] as const) {
       const source = await openUri(target)
       expect(source.byteLength).toBe(size)
       await source.close()
@@ -54,15 +59,19 @@ describe('formats', () => {
   })
 
   test('are told by the end of the name, through compression and shard numbers', () => {
-    const yes = ['a.tfrecord', 'dir.x/A.TFRECORDS', 's3://b/a.tfrecord?versionId=1', 'a.tfrecord.gz', 'a.tfrecord-00000-of-00016', 'a.tfrecord-00000-of-00016.gz',
-      'a.tfrecord.gz-00000-of-00016', 'C:\\d\\a.tfrecord']
+    const yes = ['a.tfrecord', 'dir.x/A.TFRECORDS', 's3://b/a.tfrecord?versionId=1', 'a.tfrecord.gz', 'a.tfrecord-00000-of-00016',
+      'a.tfrecord-00000-of-00016.gz', 'a.tfrecord.gz-00000-of-00016', 'C:\\d\\a.tfrecord']
     for (const name of yes) expect([name, formatFor(name)]).toEqual([name, 'tfrecord'])
-    for (const name of ['tfrecord', 'a.tfrecord/x', 'a.tfrecord.bak', 'a.gz', '', 'x.toString']) expect([name, formatFor(name)]).toEqual([name, undefined])
+    for (const name of ['tfrecord', 'a.tfrecord/x', 'a.tfrecord.bak', 'a.gz', '', 'x.toString']) {
+      expect([name, formatFor(name)]).toEqual([name, undefined])
+    }
   })
 })
 
 test('the bridge and the memory store import nothing of Node, so that a browser can load them', async () => {
-  for (const file of ['resolve', 'storage/memory', 'storage/uri', 'storage/checks', 'storage/patterns', 'storage/glob', 'storage/braces', 'testing/store']) {
+  const storage = ['memory', 'uri', 'checks', 'patterns', 'glob', 'braces'].map((name) => `storage/${name}`)
+  const files = ['resolve', 'testing/store', ...storage]
+  for (const file of files) {
     const text = await readFile(new URL(`../src/${file}.ts`, import.meta.url), 'utf8')
     expect(text).not.toMatch(/^import .*from '(node:|\.\/storage\/file)/m)
   }

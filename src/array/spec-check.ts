@@ -1,9 +1,8 @@
 import { MillraceError } from '../errors.js'
 import type { DType, ElementSpec, LeafSpec, NdArray, NumericArray, RaggedArray, Shape } from '../types.js'
 import { isBytes, isDType } from './dtype.js'
-import { asNdArray, describe, formatShape, isPlainObject, joinPath, kindOf } from './nest.js'
+import { asNdArray, at, describe, formatShape, isPlainObject, joinPath, kindOf } from './nest.js'
 import { formatSpec, isLeafSpec } from './spec.js'
-import { at } from './stack.js'
 
 /** Throws where a value does not fit. */
 type Check = (value: unknown) => void

@@ -1,4 +1,5 @@
 /** Decodes one `tf.train.Example` into an object, by a spec. */
+import { isBytes } from '../array/dtype.js'
 import { setMember } from '../array/nest.js'
 import { clearFound, findEntries, keyTable, newFound, type Found, type KeyTable } from './features.js'
 import { compileFields, decodeField, missingField, openField, type Field } from './fields.js'
@@ -41,10 +42,17 @@ export function compileExampleParser<S extends ExampleSpec>(spec: S): ExamplePar
   const found = newFound(table)
   const wire = newWire()
   return (record) => {
+    checkRecord('parseExample', record)
     findFeatures(wire, record, 0, record.length, table, found)
     // The type of a spec says what its fields decode to; nothing but fields.ts knows both.
     return decodeFields(wire, fields, found, record, 0) as ParsedExample<S>
   }
+}
+
+/** Throws for a record that is no byte string, which is easily an ArrayBuffer. */
+export function checkRecord(name: string, record: unknown): void {
+  if (isBytes(record)) return
+  throw new TypeError(`${name}: a record must be a Uint8Array, not ${Object.prototype.toString.call(record).slice(8, -1)}`)
 }
 
 /** Finds the features of the Example at `[start, end)`. */

@@ -5,6 +5,7 @@ export {
 } from './spec.js'
 export { compileExampleParser, parseExample, type ExampleParser } from './decode.js'
 export { exampleBatch, type ExampleBatch, type ExampleBatchOptions } from './columnar.js'
+export type { Allocate } from './numbers.js'
 export {
   compileSequenceExampleParser, parseSequenceExample, type ParsedFeatureList, type ParsedSequenceExample,
   type SequenceExampleParser, type SequenceSpec

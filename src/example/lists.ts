@@ -146,8 +146,8 @@ export function readInts<T>(wire: Wire, sink: IntSink<T>, target: T, index: numb
 }
 
 /**
- * Steps to the next byte string of the list: true when there is one, at `[wire.at, result)`, where the result of the
- * call is its end; −1 at the end of the list. The caller sets `wire.at` to the end before the next call.
+ * Steps to the next byte string of the list and returns its end; it begins at `wire.at`. −1 when there is none left. The
+ * caller sets `wire.at` to that end before the next call.
  */
 export function nextBytes(wire: Wire): number {
   const { end } = wire

@@ -2,7 +2,7 @@
 import { bytesPerValue } from '../array/dtype.js'
 import { setMember } from '../array/nest.js'
 import type { NdArray, RaggedArray, Shape } from '../types.js'
-import { decodeFields } from './decode.js'
+import { checkRecord, decodeFields } from './decode.js'
 import { clearFound, findEntries, keyTable, newFound, openFound } from './features.js'
 import { checkCount, compileFields, missingError, openFeature, readTexts, readViews, type Field } from './fields.js'
 import { nextBytes } from './lists.js'
@@ -74,6 +74,7 @@ export function compileSequenceExampleParser<C extends ExampleSpec = {}, S exten
   const lists = newFound(sequenceTable)
   const wire = newWire()
   return (record) => {
+    checkRecord('parseSequenceExample', record)
     clearFound(context)
     clearFound(lists)
     wire.bytes = record

@@ -100,20 +100,24 @@ export const prefetch: Operator<PrefetchParams, unknown> = {
       schedule()
       return out.length > 0 ? out : null
     }
+    const next = (max: number): MaybePromise<unknown[] | null> => {
+      if (queue.length > 0) return deliver(max)
+      if (ended) return null
+      ctx.signal.throwIfAborted()
+      if (fetching === undefined) {
+        callOff?.()
+        fetch()
+      }
+      // The fetch under way may be one whose element was delivered already.
+      return fetching === undefined ? next(max) : (fetching as Promise<void>).then(() => next(max))
+    }
     return {
       pull(max): MaybePromise<unknown[] | null> {
-        if (queue.length > 0) return deliver(max)
-        if (ended) return null
-        if (size === 'auto' && wasFull) {
+        if (queue.length === 0 && !ended && size === 'auto' && wasFull) {
           limit = Math.min(AUTO_MOST, limit * 2)
           wasFull = false
         }
-        if (fetching === undefined) {
-          callOff?.()
-          fetch()
-        }
-        const pending = fetching as Promise<void> | undefined
-        return pending === undefined ? (queue.length > 0 ? deliver(max) : null) : pending.then(() => (queue.length > 0 ? deliver(max) : null))
+        return next(max)
       },
       save: () => ({ inputs: [source.stateAt(queue[0]?.position ?? taken)] }),
       async close() {

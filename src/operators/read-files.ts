@@ -26,9 +26,9 @@ export interface ReadFilesParams {
 /** Where reading stands; JSON. */
 interface Place {
   readonly file: number
-  /** Name and version of that file, once it was opened. */
+  /** Name and size of that file, once it was opened. Its version is no good here: a copy on another machine has another. */
   readonly uri?: string
-  readonly version?: string
+  readonly byteLength?: number
   readonly fragment: number
   /** Where the chunk begins, as the format names it. */
   readonly from?: Json
@@ -86,10 +86,10 @@ export const readFiles: Operator<ReadFilesParams> = {
       if (place.uri !== undefined && place.uri !== source.uri) {
         throw new MillraceError('Checkpoint', `readFiles: file ${place.file} is ${source.uri} now and was ${place.uri} when the checkpoint was taken: the patterns mean other files`, { uri: source.uri })
       }
-      if (place.version !== undefined && place.version !== source.version) {
-        throw new MillraceError('Changed', `readFiles: ${source.uri} was changed since the checkpoint was taken`, { uri: source.uri })
+      if (place.byteLength !== undefined && place.byteLength !== source.byteLength) {
+        throw new MillraceError('Changed', `readFiles: ${source.uri} has ${source.byteLength} bytes and had ${place.byteLength} when the checkpoint was taken`, { uri: source.uri })
       }
-      place = { ...place, uri: source.uri, version: source.version }
+      place = { ...place, uri: source.uri, byteLength: source.byteLength }
       return format.open(source, params.options, { signal })
     }
     const advance = async (max: number): Promise<unknown[] | null> => {

@@ -1,9 +1,10 @@
 import { byteLengthOf } from '../array/byte-length.js'
 import { decodeJson, encodeJson } from '../array/json.js'
-import { isMillraceError, messageOf } from '../errors.js'
+import { describe } from '../array/nest.js'
+import { messageOf, MillraceError } from '../errors.js'
 import type { ElementContext, Operator, Saved } from '../plan/operator.js'
 import type { Json, MaybePromise } from '../types.js'
-import { run, wait } from '../util/promise.js'
+import { isPromise, run, wait } from '../util/promise.js'
 
 /**
  * Maps elements with a state that goes from each to the next: `[state, output] = fn(state, element, context)`. Order: kept; a
@@ -64,26 +65,22 @@ export const scan: Operator<ScanParams> = {
     let replay = since
     let chunk: readonly unknown[] = NONE
     let at = 0
-    let held: { readonly error: unknown; readonly taken: number } | undefined // behind elements that were delivered first
+    let held: { readonly error: unknown } | undefined // of the element at `at`; first the elements before it are delivered
 
-    function* call(element: unknown, index: number): Generator<PromiseLike<unknown>, unknown, unknown> {
-      try {
-        const result: unknown = yield* wait(fn(state, element, context(index)))
-        if (!Array.isArray(result) || result.length !== 2) throw new TypeError(`the function must return [state, output], got ${String(result)}`)
-        state = result[0]
-        return result[1]
-      } catch (error) {
-        throw ctx.userError(error, index)
-      }
+    /** Takes the new state; returns the output. */
+    const accept = (result: unknown): unknown => {
+      if (!Array.isArray(result) || result.length !== 2) throw new TypeError(`the function must return [state, output], got ${describe(result)}`)
+      state = result[0]
+      return result[1]
     }
-    /** Brings the state from the snapshot to where the checkpoint was taken. What fails has failed before. */
+    /** Brings the state from the snapshot to where the checkpoint was taken. What fails now has failed before. */
     function* catchUp(): Generator<PromiseLike<unknown>, void, unknown> {
       while (replay > 0) {
         const again: unknown[] | null = yield* wait(source.pull(Math.min(replay, 256)))
-        if (again === null) throw new RangeError(`the input ended ${replay} elements before the place where the checkpoint was taken`)
+        if (again === null) throw new MillraceError('Checkpoint', `scan: the data end ${replay} elements before the place where the checkpoint was taken: they are not the same data`)
         for (const element of again) {
           try {
-            yield* call(element, snapshot.index + since - replay)
+            accept(yield* wait(fn(state, element, context(snapshot.index + since - replay))))
           } catch {
             ctx.signal.throwIfAborted()
           }
@@ -94,39 +91,38 @@ export const scan: Operator<ScanParams> = {
     function* fill(max: number): Generator<PromiseLike<unknown>, unknown[] | null, unknown> {
       if (replay > 0) yield* catchUp()
       const out: unknown[] = []
-      while (out.length < max) {
-        if (held !== undefined) {
-          if (out.length > 0) return out
-          const { error, taken } = held
-          held = undefined
-          at += taken
-          since += taken
-          throw error
-        }
-        if (at === chunk.length) {
-          if (out.length > 0) return out
-          chunk = NONE
-          at = 0
-          const next: unknown[] | null = yield* wait(source.pull(max))
-          if (next === null) return null
-          chunk = next
-        }
+      if (held === undefined && at === chunk.length) {
+        chunk = NONE
+        at = 0
+        if (since > snapshot.lasts) source.release(source.position) // the next save begins here, or later
+        const next: unknown[] | null = yield* wait(source.pull(max))
+        if (next === null) return null
+        chunk = next
+      }
+      while (held === undefined && at < chunk.length && out.length < max) {
+        const index = snapshot.index + since
         try {
-          out.push(yield* call(chunk[at], snapshot.index + since))
+          const result = fn(state, chunk[at], context(index))
+          out.push(accept(isPromise(result) ? yield* wait(result) : result))
           at++
           since++
         } catch (error) {
-          held = { error, taken: 1 }
+          held = { error: ctx.userError(error, index) }
         }
       }
-      return out
+      if (out.length > 0 || held === undefined) return out
+      const { error } = held
+      held = undefined
+      at++
+      since++
+      throw error
     }
     const place = (): number => source.position - chunk.length + at
 
     return {
       pull: max => run(() => fill(max)),
       save(): Saved {
-        if (replay === 0 && (since > snapshot.lasts)) {
+        if (replay === 0 && since > snapshot.lasts) {
           snapshot = takeSnapshot(state, snapshot.index + since, place())
           since = 0
           source.release(snapshot.position)
@@ -174,7 +170,6 @@ function tryEncode(value: unknown): { readonly json: Json } | { readonly reason:
   try {
     return { json: encodeJson(value) }
   } catch (error) {
-    if (!isMillraceError(error)) return { reason: messageOf(error) }
-    return { reason: error.message }
+    return { reason: messageOf(error) }
   }
 }

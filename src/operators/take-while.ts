@@ -1,6 +1,6 @@
 import type { ElementContext, Operator } from '../plan/operator.js'
 import type { MaybePromise } from '../types.js'
-import { run, wait } from '../util/promise.js'
+import { isPromise, run, wait } from '../util/promise.js'
 
 /**
  * The elements before the first for which the predicate is falsy. Order: kept. Memory: what one pull asks for.
@@ -25,39 +25,40 @@ export const takeWhile: Operator<TakeWhileParams> = {
     const context = ctx.elementContexts(seed)
     let index = typeof saved === 'number' ? saved : 0
     let ended = saved === ENDED
-    /** An error behind elements that were delivered first. */
-    let held: { readonly error: unknown; readonly counted: number } | undefined
+    /** An error, and how many elements it takes; first the elements before it are delivered. */
+    let held: { readonly error: unknown; readonly taken: number } | undefined
 
     function* fill(max: number): Generator<PromiseLike<unknown>, unknown[] | null, unknown> {
-      if (held !== undefined) {
-        const { error, counted } = held
-        held = undefined
-        index += counted
-        throw error
-      }
       const out: unknown[] = []
-      while (!ended && out.length < max) {
-        let counted = 0
+      while (held === undefined && !ended && out.length < max) {
+        let element: unknown[] | null
         try {
           source.release(source.position)
-          const chunk: unknown[] | null = yield* wait(source.pull(1))
-          counted = 1
-          if (chunk === null || !(yield* test(chunk[0]))) ended = true
-          else out.push(chunk[0])
+          element = yield* wait(source.pull(1))
+        } catch (error) {
+          held = { error, taken: 0 }
+          break
+        }
+        if (element === null) {
+          ended = true
+          break
+        }
+        try {
+          const passes = fn(element[0], context(index))
+          if (isPromise(passes) ? yield* wait(passes) : passes) out.push(element[0])
+          else ended = true
           index++
         } catch (error) {
-          held = { error, counted }
-          return out.length > 0 ? out : yield* fill(max)
+          held = { error: ctx.userError(error, index), taken: 1 }
+          break
         }
       }
-      return out.length > 0 ? out : null
-    }
-    function* test(value: unknown): Generator<PromiseLike<unknown>, unknown, unknown> {
-      try {
-        return yield* wait(fn(value, context(index)))
-      } catch (error) {
-        throw ctx.userError(error, index)
-      }
+      if (out.length > 0) return out
+      if (held === undefined) return null
+      const { error, taken } = held
+      held = undefined
+      index += taken
+      throw error
     }
     return {
       pull: max => run(() => fill(max)),

@@ -1,5 +1,5 @@
+import { at, describe, joinPath, kindOf, setMember } from '../array/nest.js'
 import { MillraceError } from '../errors.js'
-import { describe, joinPath, kindOf, setMember } from '../array/nest.js'
 import type { Operator } from '../plan/operator.js'
 import { checkInteger, checkOptions } from '../util/check.js'
 import { run, wait } from '../util/promise.js'
@@ -70,46 +70,85 @@ export const window: Operator<WindowParams, unknown> = {
     const { size, shift, stride, dropRemainder, wrap } = params
     const span = spanOf(params)
     const source = ctx.track(input)
-    const restored = (saved ?? { index: 0 }) as unknown as WindowState
-    let { index, skip = 0 } = restored
+    let { index, skip = 0 } = (saved ?? { index: 0 }) as unknown as WindowState
     let ended = false
-    let held: unknown[] = [] // from element `index` on
+    let held: unknown[] = [] // from element `index` on, once `begin` of them are left out
     let positions: number[] = [] // of the held elements in `source`: errors between them take positions too
+    let begin = 0
 
-    const oldest = (): number => positions[0] ?? source.position
-    const emit = (out: unknown[]): void => {
-      const items = stride === 1 && held.length <= size ? held : held.filter((_, i) => i % stride === 0)
-      const first = index
+    const oldest = (): number => positions[begin] ?? source.position
+    /** Moves on to the next window. */
+    const advance = (): void => {
       index += shift
-      if (shift >= held.length) {
-        skip = ended ? 0 : shift - held.length
-        held = []
-        positions = []
-      } else {
-        held = held.slice(shift)
-        positions = positions.slice(shift)
-      }
-      out.push(windowOf(items, wrap, ordinal => first + ordinal * stride))
+      skip = ended ? 0 : Math.max(0, begin + shift - held.length)
+      begin = Math.min(held.length, begin + shift)
+      source.release(oldest())
     }
-    const take = (chunk: readonly unknown[], out: unknown[]): void => {
-      const begin = source.position - chunk.length
-      for (let i = Math.min(skip, chunk.length); i < chunk.length; i++) {
+    const add = (chunk: readonly unknown[]): void => {
+      const first = source.position - chunk.length
+      const left = Math.min(skip, chunk.length)
+      skip -= left
+      held = held.slice(begin)
+      positions = positions.slice(begin)
+      begin = 0
+      for (let i = left; i < chunk.length; i++) {
         held.push(chunk[i])
-        positions.push(begin + i)
+        positions.push(first + i)
       }
-      skip -= Math.min(skip, chunk.length)
+    }
+    /** The windows that are complete. One that fails is thrown after those before it were delivered. */
+    const emit = (max: number): unknown[] => {
+      const out: unknown[] = []
+      while (out.length < max) {
+        const available = held.length - begin
+        if (available === 0 || (available < span && (!ended || dropRemainder))) break
+        const items: unknown[] = []
+        for (let i = begin, end = Math.min(held.length, begin + span); i < end; i += stride) items.push(held[i])
+        try {
+          out.push(windowOf(items, wrap, i => index + i * stride))
+        } catch (error) {
+          if (out.length > 0) break
+          advance()
+          throw error
+        }
+        advance()
+      }
+      return out
     }
     return {
       pull: max =>
         run(function* () {
-          const out: unknown[] = []
-          while (out.length === 0) {
-            if (ended) {
-            }
+          for (;;) {
+            const out = emit(max)
+            if (out.length > 0) return out
+            if (ended) return null
+            const wanted = skip + span + (max - 1) * shift - (held.length - begin)
+            const chunk = yield* wait(source.pull(Math.min(wanted, MOST_AT_ONCE)))
+            if (chunk === null) ended = true
+            else add(chunk)
           }
-          return out
         }),
       save: () => ({ self: skip > 0 ? { index, skip } : { index }, inputs: [source.stateAt(oldest(), source.position)] })
     }
   }
+}
+
+/** A window for every leaf of the elements, in their structure. */
+function windowOf(items: readonly unknown[], wrap: WindowParams['wrap'], indexOf: (item: number) => number, path = ''): unknown {
+  const [first] = items
+  const kind = kindOf(first)
+  if (kind !== 'list' && kind !== 'object') return wrap(items)
+  const keys = Object.keys(first as object)
+  items.forEach((item, i) => {
+    if (kindOf(item) === kind && Object.keys(item as object).length === keys.length && keys.every(key => Object.hasOwn(item as object, key))) return
+    throw new MillraceError('Mismatch', `window: element ${indexOf(i)} is ${describe(item)}${at(path)}, but element ${indexOf(0)} is ${describe(first)}: windows need elements of one structure`, {
+      operator: 'window', index: indexOf(i), keyPath: path
+    })
+  })
+  const member = (key: string | number): unknown =>
+    windowOf(items.map(item => (item as Readonly<Record<string | number, unknown>>)[key]), wrap, indexOf, joinPath(path, key))
+  if (kind === 'list') return keys.map((_, i) => member(i))
+  const structure: Record<string, unknown> = {}
+  for (const key of keys) setMember(structure, key, member(key))
+  return structure
 }

@@ -13,11 +13,13 @@ const MOST_TEXT = 1 << 26
  * @throws RangeError when that would be more than 100,000 names.
  */
 export function expandBraces(pattern: string): string[] {
-  if (pattern.length > LONGEST) throw new RangeError(`pattern of ${pattern.length} characters: the longest has ${LONGEST}; pass a list`)
+  if (pattern.length > LONGEST) {
+    throw new RangeError(`pattern of ${pattern.length} characters: the longest has ${LONGEST}; pass a list of patterns`)
+  }
   const parts = parse(pattern, 0, pattern.length, matchBraces(pattern))
   const count = countOf(parts)
   if (count > LIMIT || count * pattern.length > MOST_TEXT) {
-    throw new RangeError(`pattern ${JSON.stringify(shorten(pattern))} expands to ${count} names, more than the limit of ${LIMIT} names `
+    throw new RangeError(`pattern ${JSON.stringify(shorten(pattern))} expands to ${count} names; the limit is ${LIMIT} names `
       + `and ${MOST_TEXT} characters; write narrower ranges, or use * and let the store list what there is`)
   }
   return expand(parts)

@@ -47,7 +47,12 @@ export function fileError(error: unknown, operation: string, uri: string, signal
 }
 
 /** Runs `body`; its system errors come out as {@link MillraceError}s. */
-export async function withFileErrors<T>(operation: string, uri: string, signal: AbortSignal | undefined, body: () => Promise<T>): Promise<T> {
+export async function withFileErrors<T>(
+  operation: string,
+  uri: string,
+  signal: AbortSignal | undefined,
+  body: () => Promise<T>
+): Promise<T> {
   try {
     return await body()
   } catch (error) {

@@ -82,7 +82,8 @@ interface Found {
   readonly path: string
 }
 
-async function namesOf(path: string, stub: string, { codec, follow }: WalkStart, signal: AbortSignal | undefined): Promise<string[]> {
+async function namesOf(path: string, stub: string, start: WalkStart, signal: AbortSignal | undefined): Promise<string[]> {
+  const { codec, follow } = start
   const names: string[] = []
   try {
     for await (const entry of await opendir(path === '' ? '.' : path, { bufferSize: 1024 })) {

@@ -28,7 +28,7 @@ export async function openFileSource(
     const fd = await openFd(path, constants.O_RDONLY | ((constants.O_NONBLOCK as number | undefined) ?? 0))
     try {
       const stats = await statFd(fd, { bigint: true })
-      
+      if (!stats.isFile()) throw notRegular(stats, 'open', uri)
       await confine(fd)
       signal?.throwIfAborted()
       return sourceOf(fd, uri, Number(stats.size), versionOf(stats))

@@ -124,8 +124,14 @@ function matchOne(token: GlobToken, character: string): boolean {
   return token.kind === 'any' || (token.kind === 'set' && token.has(character))
 }
 
+interface ParsedSet {
+  readonly has: (character: string) => boolean
+  /** Where the closing bracket is. */
+  readonly end: number
+}
+
 /** A bracket expression that begins at `start`; nothing when it is not closed, so that the bracket is a plain one. */
-function parseSet(text: string, start: number): { readonly has: (character: string) => boolean; readonly end: number } | undefined {
+function parseSet(text: string, start: number): ParsedSet | undefined {
   const characters = [...text.slice(start + 1)]
   const negated = characters[0] === '!' || characters[0] === '^'
   const ranges: [number, number][] = []
@@ -135,7 +141,7 @@ function parseSet(text: string, start: number): { readonly has: (character: stri
     if (from === undefined) return undefined
     if (from === ']' && at > first) break
     if (from === '[' && /[:.=]/.test(characters[at + 1] ?? '')) {
-      throw new RangeError(`pattern ${JSON.stringify(text)}: named classes such as [:digit:] are not known; write the range, [0-9]`)
+      throw new RangeError(`pattern ${JSON.stringify(text)}: named classes like [:digit:] are not known; write the range, [0-9]`)
     }
     if (from === '\\') from = characters[++at]
     let to = from

@@ -145,7 +145,11 @@ function sourceOf(uri: string, { bytes, version }: Stored): ByteSource {
   }
 }
 
-function writerOf(uri: string, signal: AbortSignal | undefined, commit: (bytes: Uint8Array<ArrayBuffer>) => ObjectMeta): ObjectWriter {
+function writerOf(
+  uri: string,
+  signal: AbortSignal | undefined,
+  commit: (bytes: Uint8Array<ArrayBuffer>) => ObjectMeta
+): ObjectWriter {
   let parts: Uint8Array[] = []
   let end: string | undefined
   function check(operation: string): void {

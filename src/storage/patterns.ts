@@ -36,7 +36,9 @@ export interface ExpandOptions {
  * 100,000 alternatives.
  */
 export async function expandPattern(patterns: string | readonly string[], options: ExpandOptions): Promise<string[]> {
-  if (typeof patterns !== 'string' && !Array.isArray(patterns)) throw new TypeError('a pattern must be a string or an array of strings')
+  if (typeof patterns !== 'string' && !Array.isArray(patterns)) {
+    throw new TypeError('a pattern must be a string or an array of strings')
+  }
   const lists: string[][] = []
   for (const pattern of typeof patterns === 'string' ? [patterns] : patterns) lists.push(await expandOne(pattern, options))
   return lists.flat()
@@ -148,7 +150,8 @@ function commonPrefix(texts: readonly string[]): string {
 }
 
 function nothingMatches(pattern: string, bases: readonly string[]): MillraceError {
-  const where = bases.map((base) => (base === '' ? 'the working directory' : base)).slice(0, 5).join(', ') + (bases.length > 5 ? ', …' : '')
+  const some = bases.slice(0, 5).map((base) => (base === '' ? 'the working directory' : base))
+  const where = some.join(', ') + (bases.length > 5 ? ', …' : '')
   return new MillraceError('NotFound',
     `no object matches ${JSON.stringify(pattern)}; looked under ${where}. Check the path; patterns match upper and lower case as `
     + 'written, and names that begin with a dot only if the pattern does. A backslash makes * ? [ ] { } , plain characters',
@@ -158,6 +161,6 @@ function nothingMatches(pattern: string, bases: readonly string[]): MillraceErro
 function cannotList(pattern: string, store: Store): MillraceError {
   const uri = withoutSecrets(pattern)
   return new MillraceError('Unsupported',
-    `${uri}: the ${store.scheme} store cannot list objects, so * ? [ ] and ** cannot be looked up; use braces, or pass a list of URIs`,
+    `${uri}: the ${store.scheme} store cannot list objects, so * ? [ ] cannot be looked up; use braces, or pass a list of URIs`,
     { uri, operation: 'list' })
 }

@@ -55,7 +55,8 @@ export function checkCharacters(uri: string, operation: string): void {
 /** The error for a URI that cannot name an object. */
 export function invalidUri(uri: string, operation: string, why: string): MillraceError {
   const shown = withoutSecrets(uri)
-  return new MillraceError('InvalidUri', `${operation} ${JSON.stringify(shown)}: not a usable URI: ${why}`, { uri: shown, operation })
+  return new MillraceError('InvalidUri', `${operation} ${JSON.stringify(shown)}: not a usable URI: ${why}`,
+    { uri: shown, operation })
 }
 
 /** The URI without user name, password, query and fragment, where its scheme may carry them. */
@@ -90,7 +91,8 @@ function parseFileUri(uri: string, operation: string): FileName {
   if (/[?#]/.test(uri)) throw invalidUri(uri, operation, 'percent-encode ? as %3F and # as %23')
   const parts = uri.slice(afterHost + 1).split('/')
   const last = parts.length - 1
-  const names = parts.map((part) => decodeName(part, uri, operation)).filter((name, i) => name !== '.' && (name !== '' || i === last))
+  const names = parts.map((part) => decodeName(part, uri, operation))
+    .filter((name, i) => name !== '.' && (name !== '' || i === last))
   return { uri: `file:///${names.map(encodeName).join('/')}`, path: `/${names.join('/')}` }
 }
 
@@ -104,7 +106,7 @@ function decodeName(part: string, uri: string, operation: string): string {
       { uri, operation, cause })
   }
   if (name === '..') throw invalidUri(uri, operation, '".." is not allowed in a file URI; name the directory itself')
-  if (name.includes('\0') || name.includes('/')) throw invalidUri(uri, operation, 'a file name cannot contain NUL or an encoded slash')
+  if (/[\0/]/.test(name)) throw invalidUri(uri, operation, 'a file name cannot contain NUL or an encoded slash')
   return name
 }
 

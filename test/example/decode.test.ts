@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import {
-  compileExampleParser, encodeExample, encodeSequenceExample, fixedLen, int64List, parseExample, parseSequenceExample, ragged, varLen
+  compileExampleParser, encodeExample, encodeSequenceExample, fixedLen, int64List, parseExample, parseSequenceExample, ragged, varLen,
+  type FeatureDType
 } from '../../src/example/index.js'
 
 const failing = (kind: string, more: object = {}): unknown => expect.objectContaining({ kind, ...more })
@@ -20,14 +21,16 @@ describe('parseExample', () => {
 
   test('raw bytes of another length, or several byte strings, are a Mismatch', () => {
     const record = encodeExample({ x: new Uint8Array(5), y: [new Uint8Array(2), new Uint8Array(2)] })
-    expect(() => parseExample(record, { x: fixedLen([4], 'uint8', { from: 'bytes' }) })).toThrow(failing('Mismatch', { keyPath: 'x' }))
-    expect(() => parseExample(record, { x: fixedLen([6], 'uint8', { from: 'bytes' }) })).toThrow(/5 values, and shape \[6\] needs 6/)
+    expect(() => parseExample(record, { x: fixedLen([4], 'uint8', { from: 'bytes' }) }))
+      .toThrow(failing('Mismatch', { keyPath: 'x' }))
+    expect(() => parseExample(record, { x: fixedLen([6], 'uint8', { from: 'bytes' }) }))
+      .toThrow(/5 values, and shape \[6\] needs 6/)
     expect(() => parseExample(record, { x: varLen('int16', { from: 'bytes' }) })).toThrow(/5 bytes do not divide/)
     expect(() => parseExample(record, { y: varLen('int16', { from: 'bytes' }) })).toThrow(/one byte string/)
   })
 
   test('integers arrive as the dtype that was asked for, or are Lossy', () => {
-    const read = (value: bigint, dtype: 'bool' | 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'uint64' | 'float32' | 'float64'): unknown =>
+    const read = (value: bigint, dtype: Exclude<FeatureDType, 'bytes' | 'string' | 'float16' | 'bfloat16'>): unknown =>
       parseExample(encodeExample({ n: int64List(value) }), { n: fixedLen([], dtype, { from: 'int64' }) }).n
     const limits = [
       ['bool', 0n, 1n], ['int8', -128n, 127n], ['uint8', 0n, 255n], ['int16', -32768n, 32767n], ['uint16', 0n, 65535n],
@@ -72,17 +75,20 @@ describe('parseExample', () => {
 
   test('errors say what is wrong, where, and what to do', () => {
     const record = encodeExample({ 'image/raw': new Uint8Array(4), label: 3n, w: [1, 2] })
-    expect(() => parseExample(record, { label: fixedLen([], 'float32') })).toThrow('feature label: it is an int64_list, and float32 is read from a float_list; for integers as floats pass { from: \'int64\' }')
+    expect(() => parseExample(record, { label: fixedLen([], 'float32') }))
+      .toThrow('feature label: it is an int64_list, and float32 is read from a float_list; for integers as floats pass { from: \'int64\' }')
     expect(() => parseExample(record, { 'image/raw': fixedLen([4], 'uint8') })).toThrow(/"image\/raw".*from: 'bytes'/)
-    expect(() => parseExample(record, { w: fixedLen([3], 'float32') })).toThrow('feature w: it has 2 values, and shape [3] needs 3')
-    expect(() => parseExample(record, { id: fixedLen([], 'int64') })).toThrow(/feature id: the record does not have it.*defaultValue/)
+    expect(() => parseExample(record, { w: fixedLen([3], 'float32') }))
+      .toThrow('feature w: it has 2 values, and shape [3] needs 3')
+    expect(() => parseExample(record, { id: fixedLen([], 'int64') }))
+      .toThrow(/feature id: the record does not have it.*defaultValue/)
     expect(() => parseExample(record.subarray(0, 20), {})).toThrow(failing('Corrupt', { offset: 1 }))
   })
 
-  test('the offset of an error is that in the record, also in lists that came in pieces', () => {
+  test('an error in a list that came in pieces names the feature and a place in it', () => {
     // features { entry { key "x", value { float_list {1 float} float_list { packed of 3 bytes } } } }
     const record = Uint8Array.from(Buffer.from('0a1a0a180a017812131206' + '0a040000803f' + '12090a07' + '00000000000000', 'hex'))
-    expect(() => parseExample(record, { x: varLen('float32') })).toThrow(failing('Corrupt', { keyPath: 'x' }))
+    expect(() => parseExample(record, { x: varLen('float32') })).toThrow(failing('Corrupt', { keyPath: 'x', offset: 19 }))
   })
 
   test('keys that look alike are told apart, and many keys are found in any order', () => {
@@ -105,6 +111,7 @@ describe('parseExample', () => {
     expect(() => fixedLen([2], 'int8', { defaultValue: 200 })).toThrow(RangeError)
     expect(() => fixedLen([], 'string', { defaultValue: 3 as unknown as string })).toThrow(TypeError)
     expect(() => parseExample(new Uint8Array(0), { x: 'float32' as never })).toThrow(TypeError)
+    expect(() => parseExample(new ArrayBuffer(8) as unknown as Uint8Array, {})).toThrow(TypeError)
   })
 })
 
@@ -129,15 +136,19 @@ describe('parseSequenceExample', () => {
 
   test('an error names the step', () => {
     const record = encodeSequenceExample({ sequence: { x: [[1, 2], [3]] } })
-    expect(() => parseSequenceExample(record, { sequence: { x: fixedLen([2], 'float32') } })).toThrow(failing('Mismatch', { keyPath: 'sequence.x[1]' }))
-    expect(() => parseSequenceExample(record, { sequence: { y: fixedLen([], 'float32') } })).toThrow(failing('Mismatch', { keyPath: 'sequence.y' }))
-    expect(() => parseSequenceExample(record, { context: { y: fixedLen([], 'float32') } })).toThrow(failing('Mismatch', { keyPath: 'context.y' }))
+    expect(() => parseSequenceExample(record, { sequence: { x: fixedLen([2], 'float32') } }))
+      .toThrow(failing('Mismatch', { keyPath: 'sequence.x[1]' }))
+    expect(() => parseSequenceExample(record, { sequence: { y: fixedLen([], 'float32') } }))
+      .toThrow(failing('Mismatch', { keyPath: 'sequence.y' }))
+    expect(() => parseSequenceExample(record, { context: { y: fixedLen([], 'float32') } }))
+      .toThrow(failing('Mismatch', { keyPath: 'context.y' }))
   })
 
   test('many steps without values cannot ask for much memory', () => {
     const record = encodeSequenceExample({ sequence: { x: Array.from({ length: 10_000 }, () => []) } })
     const before = process.memoryUsage().arrayBuffers
-    expect(() => parseSequenceExample(record, { sequence: { x: fixedLen([1_000_000], 'float32') } })).toThrow(failing('Mismatch', { keyPath: 'sequence.x[0]' }))
+    expect(() => parseSequenceExample(record, { sequence: { x: fixedLen([1_000_000], 'float32') } }))
+      .toThrow(failing('Mismatch', { keyPath: 'sequence.x[0]' }))
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(10e6)
   })
 })

@@ -68,7 +68,8 @@ describe('what TensorFlow makes of our records', () => {
     if (one.features) expect(seen?.features).toEqual(all(one.features))
     else {
       expect(seen?.context).toEqual(all(one.context))
-      expect(seen?.sequence).toEqual(Object.fromEntries(Object.entries(one.sequence ?? {}).map(([key, steps]) => [key, steps.map(reported)])))
+      expect(seen?.sequence)
+        .toEqual(Object.fromEntries(Object.entries(one.sequence ?? {}).map(([key, steps]) => [key, steps.map(reported)])))
     }
   })
 })

@@ -39,7 +39,10 @@ export function generate(random: () => number): Generated {
     return value < min ? min : value > max ? max : value
   }
   const text = (): string => pick(['', 'a', 'mill', 'grün 🌾', 'x'.repeat(below(200))])
-  const bytes = (length: number): Uint8Array => Uint8Array.from({ length }, () => below(256))
+  const bytes = (length: number): Uint8Array => {
+    const [first, step] = [below(256), below(256)]
+    return new Uint8Array(length).map((_, i) => first + i * step)
+  }
 
   for (let i = 1 + below(6); i > 0; i--) {
     const key = `${pick(['x', 'image/encoded', 'é', ''])}${i}`
@@ -66,7 +69,7 @@ export function generate(random: () => number): Generated {
       const length = kind === 'fixedLen' ? shape.reduce((a, b) => a * b, 1) : kind === 'varLen' ? width : below(60)
       const list = <T>(make: () => T): T[] => Array.from({ length }, make)
       switch (source) {
-        case 'list': return bytesList(list(() => dtype === 'string' ? text() : bytes(pick([0, 3, 40, 5000]))))
+        case 'list': return bytesList(list(() => dtype === 'string' ? text() : bytes(pick([0, 3, 40, 400, 5000]))))
         case 'float': return floatList(list(() => Math.fround(pick([0, -0.5, NaN, Infinity, random()]))))
         case 'int64': {
           const [min, max] = INTEGERS[dtype] as [bigint, bigint]

@@ -43,11 +43,12 @@ describe('what can be opened', () => {
     const fifo = join(directory, 'fifo')
     execFileSync('mkfifo', [fifo])
     const socket = join(directory, 'socket')
-    const server = createServer().listen(socket)
+    const server = createServer().listen(socket).unref()
     await once(server, 'listening')
     for (const [path, what] of [[fifo, 'FIFO'], [socket, 'socket'], ['/dev/zero', 'device'], [directory, 'directory']] as const) {
       for (const operation of ['open', 'stat'] as const) {
-        await expect(store[operation](path)).rejects.toMatchObject({ kind: 'Unsupported', uri: path, operation, message: expect.stringContaining(what) })
+        await expect(store[operation](path)).rejects.toMatchObject({
+          kind: 'Unsupported', uri: path, operation, message: expect.stringContaining(what) })
       }
     }
     expect(await names(store, `${directory}/`)).toEqual([])
@@ -76,9 +77,9 @@ describe('what can be opened', () => {
   })
 
   test('a file URI with "..", NUL, an encoded slash, another host, a query, or bad encoding is an InvalidUri', async () => {
-    const bad = ['file:///a/../b', 'file:///a/%2e%2E/b', 'file:///a%00b', 'file:///a%2fb', 'file://host/a', 'file:///a?b', 'file:///a#b', 'file:///a%',
-      'file:///a%ff', 'file://a', 'file:/a', 's3://b/k']
-    for (const uri of bad) await expect(store.open(uri)).rejects.toMatchObject({ name: 'MillraceError', kind: 'InvalidUri', operation: 'open' })
+    const bad = ['file:///a/../b', 'file:///a/%2e%2E/b', 'file:///a%00b', 'file:///a%2fb', 'file://host/a', 'file:///a?b',
+      'file:///a#b', 'file:///a%', 'file:///a%ff', 'file://a', 'file:/a', 's3://b/k']
+    for (const uri of bad) await expect(store.open(uri)).rejects.toMatchObject({ kind: 'InvalidUri', operation: 'open' })
   })
 
   test('a part of the path that is a file is NotFound for readers and Unsupported for writers', async () => {
@@ -87,7 +88,7 @@ describe('what can be opened', () => {
     await expect(store.open(`${directory}/f/g`)).rejects.toMatchObject({ kind: 'NotFound', cause: { code: 'ENOTDIR' } })
     await expect(store.put(`${directory}/f/g`, bytesOf('x'))).rejects.toMatchObject({ kind: 'Unsupported' })
     await store.delete(`${directory}/f/g`)
-    await expect(store.open(`${directory}/${'n'.repeat(300)}`)).rejects.toMatchObject({ kind: 'InvalidUri', cause: { code: 'ENAMETOOLONG' } })
+    await expect(store.open(`${directory}/${'n'.repeat(300)}`)).rejects.toMatchObject({ kind: 'InvalidUri' })
   })
 })
 
@@ -96,13 +97,17 @@ describe('files that change while they are open', () => {
     ['truncated', (path: string) => truncate(path, 100)],
     ['truncated and grown again', async (path: string) => { await truncate(path, 0); await truncate(path, 10_000) }],
     ['appended to', (path: string) => appendFile(path, 'more')],
-    ['overwritten with as many bytes', async (path: string) => { await writeFile(path, new Uint8Array(10_000).fill(2)); await utimes(path, 1, 1) }]
+    ['overwritten with as many bytes', async (path: string) => {
+      await writeFile(path, new Uint8Array(10_000).fill(2))
+      await utimes(path, 1, 1)
+    }]
   ])('a file that was %s is Changed, not a mixture', async (_, change) => {
     const path = join(await fresh(), 'f')
     await writeFile(path, new Uint8Array(10_000).fill(1))
     const source = await store.open(path)
     await change(path)
-    await expect(source.read(0, new Uint8Array(10_000))).rejects.toMatchObject({ kind: 'Changed', uri: path, operation: 'read', retryable: false })
+    await expect(source.read(0, new Uint8Array(10_000))).rejects.toMatchObject({
+      kind: 'Changed', uri: path, operation: 'read', retryable: false })
     await source.close()
   })
 
@@ -126,7 +131,8 @@ describe('files that change while they are open', () => {
 
   test('a file that ends before its size is a ShortRead, never zeros', async () => {
     // Files of sysfs say that they have a page and end after a line.
-    const path = ['/sys/kernel/mm/transparent_hugepage/enabled', '/sys/devices/system/cpu/online'].find((each) => existsSync(each))
+    const candidates = ['/sys/kernel/mm/transparent_hugepage/enabled', '/sys/devices/system/cpu/online']
+    const path = candidates.find((each) => existsSync(each))
     const size = path === undefined ? 0 : statSync(path).size
     if (path === undefined || size === 0) return
     const source = await store.open(path)
@@ -181,17 +187,52 @@ describe('a store with a root', () => {
 
   test('opens nothing outside, by any name', async () => {
     const { inside, outside, rooted } = await house()
-    const attempts = ['../root-beside/secret', 'dir/../../root-beside/secret', `${outside}/secret`, `file://${outside}/secret`, 'link-to-file', 'link-to-dir/secret',
-      `${inside}/link-to-file`, `file://${inside}/link-to-dir/secret`]
+    const attempts = ['../root-beside/secret', 'dir/../../root-beside/secret', `${outside}/secret`, `file://${outside}/secret`,
+      'link-to-file', 'link-to-dir/secret', `${inside}/link-to-file`, `file://${inside}/link-to-dir/secret`]
     for (const uri of attempts) {
       for (const operation of ['open', 'stat'] as const) {
-        await expect(rooted[operation](uri)).rejects.toMatchObject({ kind: 'Denied', operation, message: expect.stringContaining('outside the root') })
+        await expect(rooted[operation](uri)).rejects.toMatchObject({
+          kind: 'Denied', operation, message: expect.stringContaining('outside the root') })
       }
     }
     for (const uri of ['dir/mine', 'link-inside/mine', `${inside}/dir/mine`, `file://${inside}/dir/mine`, 'dir/../dir/mine']) {
       expect((await rooted.stat(uri)).size).toBe(4)
       await (await rooted.open(uri)).close()
     }
+  })
+
+  test('does not even open a device outside', async () => {
+    const { inside, rooted } = await house()
+    await symlink('/dev/zero', join(inside, 'device'))
+    await expect(rooted.open('device')).rejects.toMatchObject({ kind: 'Denied' })
+  })
+
+  test('is not fooled by a file that turns into a link while it is opened', async () => {
+    const { inside, outside, rooted } = await house()
+    let busy = true
+    const flipping = (async () => {
+      for (let i = 0; busy; i++) {
+        if (i % 2 === 0) await symlink(join(outside, 'secret'), join(inside, 'next'))
+        else await writeFile(join(inside, 'next'), 'mine!!')
+        await rename(join(inside, 'next'), join(inside, 'flip'))
+      }
+    })()
+    const outcomes = new Set<unknown>()
+    try {
+      for (let i = 0; i < 400; i++) {
+        const source = await rooted.open('flip').catch((error: unknown) => void outcomes.add((error as { kind?: unknown }).kind))
+        if (source === undefined) continue
+        const into = new Uint8Array(6)
+        await source.read(0, into)
+        await source.close()
+        outcomes.add(new TextDecoder().decode(into))
+      }
+    } finally {
+      busy = false
+      await flipping
+    }
+    expect(outcomes).toContain('mine!!')
+    for (const outcome of outcomes) expect(['mine!!', 'Denied', 'NotFound']).toContain(outcome)
   })
 
   test('writes and deletes nothing outside', async () => {
@@ -230,7 +271,8 @@ describe('writing', () => {
   test('a put whose rename fails leaves what was there, and no temporary file', async () => {
     const directory = await fresh()
     await mkdir(join(directory, 'target', 'full'), { recursive: true })
-    await expect(store.put(`${directory}/target`, bytesOf('x'))).rejects.toMatchObject({ kind: 'Unsupported', cause: { syscall: 'rename' } })
+    await expect(store.put(`${directory}/target`, bytesOf('x'))).rejects.toMatchObject({
+      kind: 'Unsupported', cause: { syscall: 'rename' } })
     expect(readdirSync(directory)).toEqual(['target'])
   })
 
@@ -301,7 +343,9 @@ describe('listing', () => {
     const controller = new AbortController()
     const reason = new Error('stop')
     const reading = (async () => {
-      for await (const page of store.list(`${directory}/`, { signal: controller.signal })) if (page.length > 0) controller.abort(reason)
+      for await (const page of store.list(`${directory}/`, { signal: controller.signal })) {
+        if (page.length > 0) controller.abort(reason)
+      }
     })()
     await expect(reading).rejects.toBe(reason)
     expect(openFiles()).toBe(before)
@@ -326,7 +370,9 @@ describe('listing', () => {
     const all = ['a', 'a!b', 'a%20b', 'a%C3%A9']
     expect(await names(store, prefix)).toEqual(all)
     const beginning = async (stub: string): Promise<string[]> => (await names(store, prefix + stub)).map((rest) => stub + rest)
-    for (const stub of ['a%', 'a%2', 'a%20', 'a%C3', 'a%C3%', 'a!', 'b']) expect(await beginning(stub)).toEqual(all.filter((name) => name.startsWith(stub)))
+    for (const stub of ['a%', 'a%2', 'a%20', 'a%C3', 'a%C3%', 'a!', 'b']) {
+      expect(await beginning(stub)).toEqual(all.filter((name) => name.startsWith(stub)))
+    }
     expect(await names(store, `${prefix}%61%20`)).toHaveLength(1)
   })
 
@@ -349,11 +395,13 @@ describe('listing', () => {
 
 describe('errors', () => {
   test('every system error has a kind, the code, the cause and a text that says what to do', () => {
-    const kinds = { ENOENT: 'NotFound', EACCES: 'Denied', EPERM: 'Denied', EROFS: 'Denied', EISDIR: 'Unsupported', EMFILE: 'Unavailable', ENFILE: 'Unavailable', EIO: 'Unavailable',
-      ENOSPC: 'Limit', ELOOP: 'InvalidUri', ESTALE: 'Changed', EWHATEVER: 'Unavailable' }
+    const kinds = {
+      ENOENT: 'NotFound', EACCES: 'Denied', EPERM: 'Denied', EROFS: 'Denied', EISDIR: 'Unsupported', EMFILE: 'Unavailable',
+      ENFILE: 'Unavailable', EIO: 'Unavailable', ENOSPC: 'Limit', ELOOP: 'InvalidUri', ESTALE: 'Changed', EWHATEVER: 'Unavailable' }
     for (const [code, kind] of Object.entries(kinds)) {
       const cause = Object.assign(new Error(`${code}: system text`), { code, syscall: 'open', errno: -1 })
-      expect(fileError(cause, 'open', 'some/file')).toMatchObject({ name: 'MillraceError', kind, cause, uri: 'some/file', operation: 'open',
+      expect(fileError(cause, 'open', 'some/file')).toMatchObject({
+        name: 'MillraceError', kind, cause, uri: 'some/file', operation: 'open',
         message: expect.stringMatching(new RegExp(`^open some/file: .+ \\(${code}\\)$`)) })
     }
     const other = new Error('not of the system')

@@ -53,7 +53,8 @@ describe('patterns that bash knows', () => {
     test(`${pattern} means the same in a tree of files, as paths and as file URIs`, async () => {
       expect(await matches(pattern)).toEqual(sorted)
       const root = `${pathToFileURL(tree).href}/`
-      const encode = (path: string): string => root + path.split('/').filter((name) => name !== '.' && name !== '').map(nameCodec(root).encode).join('/')
+      const encode = (path: string): string =>
+        root + path.split('/').filter((name) => name !== '.' && name !== '').map(nameCodec(root).encode).join('/')
       expect(await matches(root + pattern.replaceAll('%', '%25'))).toEqual(sorted.map(encode).sort(compareBytes))
     })
   }
@@ -74,7 +75,8 @@ describe('braces', () => {
   }
 
   test('an absurd number of names is a RangeError, at once', () => {
-    for (const pattern of ['{1..1000000000}', '{1..100001}', '{1..1000}{1..1000}', '{a,b}'.repeat(5000), '{1..99999999999999999999}',
+    for (const pattern of [
+      '{1..1000000000}', '{1..100001}', '{1..1000}{1..1000}', '{a,b}'.repeat(5000), '{1..99999999999999999999}',
       `{${'a,'.repeat(30_000)}}${'x'.repeat(5000)}`, 'x'.repeat(70_000)]) {
       expect(() => expandBraces(pattern)).toThrow(RangeError)
     }
@@ -84,9 +86,9 @@ describe('braces', () => {
   })
 
   test('the number of results is the product and the sum of the parts', () => {
-    const tree = fc.letrec<{ text: string; count: number }>((tie) => ({
+    const tree = fc.letrec<{ node: { text: string; count: number } }>((tie) => ({
       node: fc.oneof({ maxDepth: 4 },
-        fc.constantFrom('', 'a', 'bc').map((text) => ({ text, count: 1 })),
+        fc.constantFrom<string>('', 'a', 'bc').map((text) => ({ text, count: 1 })),
         fc.array(tie('node'), { minLength: 2, maxLength: 3 }).map((parts) => ({
           text: `{${parts.map((part) => part.text).join(',')}}`, count: parts.reduce((sum, part) => sum + part.count, 0) })),
         fc.tuple(tie('node'), tie('node')).map(([a, b]) => ({ text: a.text + b.text, count: a.count * b.count })))
@@ -101,27 +103,33 @@ describe('matching', () => {
   const letters = fc.constantFrom('a', 'b', '.', '-', 'é')
 
   test('names match as a regular expression says', () => {
-    const piece = fc.oneof(letters.map((c) => [c, `\\u{${c.codePointAt(0)?.toString(16)}}`]), fc.constant(['*', '.*']), fc.constant(['?', '.']),
-      fc.constant(['[ab]', '[ab]']), fc.constant(['[!a]', '[^a]']), fc.constant(['[--a]', '[\\u{2d}-a]']))
-    fc.assert(fc.property(fc.array(piece, { maxLength: 7 }), fc.array(letters, { minLength: 1, maxLength: 8 }), (pieces, characters) => {
+    const piece = fc.oneof(
+      letters.map((c) => [c, `\\u{${c.codePointAt(0)?.toString(16)}}`]), fc.constant(['*', '.*']),
+      fc.constant(['?', '.']), fc.constant(['[ab]', '[ab]']), fc.constant(['[!a]', '[^a]']), fc.constant(['[--a]', '[\\u{2d}-a]']))
+    const name = fc.array(letters, { minLength: 1, maxLength: 8 })
+    fc.assert(fc.property(fc.array(piece, { maxLength: 7 }), name, (pieces, characters) => {
       const pattern = pieces.map(([text]) => text).join('')
       const name = characters.join('')
       const segment = parseSegment(pattern, (text) => text)
       if (segment === 'directories') return
       const hidden = name.startsWith('.') && !pattern.startsWith('.')
-      expect(matchName(segment, name)).toBe(!hidden && new RegExp(`^${pieces.map(([, source]) => source).join('')}$`, 'su').test(name))
+      const expected = new RegExp(`^${pieces.map(([, source]) => source).join('')}$`, 'su')
+      expect(matchName(segment, name)).toBe(!hidden && expected.test(name))
     }), { seed: 1, numRuns: 5000 })
   })
 
   test('paths match as a regular expression says, and every directory above a match is entered', () => {
     const part = fc.constantFrom('**', '*', 'a', 'b', '?b')
     const source: { readonly [part: string]: string } = { '**': '(?:[^/]+/)*', '*': '[^/]*/', a: 'a/', b: 'b/', '?b': '[^/]b/' }
-    fc.assert(fc.property(fc.array(part, { minLength: 1, maxLength: 5 }), fc.array(fc.constantFrom('a', 'b', 'ab', 'bb'), { minLength: 1, maxLength: 6 }),
+    const path = fc.array(fc.constantFrom('a', 'b', 'ab', 'bb'), { minLength: 1, maxLength: 6 })
+    fc.assert(fc.property(fc.array(part, { minLength: 1, maxLength: 5 }), path,
       (parts, names) => {
         const segments = parts.map((text) => parseSegment(text, (plain) => plain))
         const expected = new RegExp(`^${parts.map((text) => source[text] ?? '').join('')}$`).test(`${names.join('/')}/`)
         expect(matchPath(segments, names)).toBe(expected)
-        if (expected) for (let depth = 1; depth < names.length; depth++) expect(matchPath(segments, names.slice(0, depth), true)).toBe(true)
+        for (let depth = 1; expected && depth < names.length; depth++) {
+          expect(matchPath(segments, names.slice(0, depth), true)).toBe(true)
+        }
       }), { seed: 2, numRuns: 5000 })
   })
 
@@ -154,7 +162,8 @@ describe('expandPattern', () => {
 
   test('works on a store without directories', async () => {
     const memory = memoryStore()
-    for (const key of ['b/train-0', 'b/train-1', 'b/x/train-2', 'b/*', 'b/%2A']) await memory.put(`mem://${key}`, new Uint8Array(1))
+    const keys = ['b/train-0', 'b/train-1', 'b/x/train-2', 'b/*', 'b/%2A']
+    for (const key of keys) await memory.put(`mem://${key}`, new Uint8Array(1))
     expect(await matches('mem://b/train-*', memory)).toEqual(['mem://b/train-0', 'mem://b/train-1'])
     expect(await matches('MEM://**/train-?', memory)).toEqual(['mem://b/train-0', 'mem://b/train-1', 'mem://b/x/train-2'])
     expect(await matches('mem://b/[*]', memory)).toEqual(['mem://b/*'])
@@ -201,7 +210,9 @@ describe('expandPattern', () => {
     await expect(expandPattern('mem://a*', { storeFor: () => blind })).rejects.toMatchObject({ kind: 'Unsupported' })
     const reason = new Error('stop')
     await expect(expandPattern('*.bin', { storeFor: () => store, signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
-    for (const wrong of [3, undefined, [3]]) await expect(expandPattern(wrong as unknown as string, noStore)).rejects.toThrow(TypeError)
+    for (const wrong of [3, undefined, [3]]) {
+      await expect(expandPattern(wrong as unknown as string, noStore)).rejects.toThrow(TypeError)
+    }
     await expect(expandPattern('file:///x/../*', noStore)).rejects.toMatchObject({ kind: 'InvalidUri' })
   })
 })

@@ -5,13 +5,16 @@ import { compareBytes, nameCodec, parseFileName, schemeOf, withoutSecrets } from
 
 describe('URIs', () => {
   test('a scheme has two letters at least, so that drive letters are paths', () => {
-    const schemes = { 's3://b/k': 's3', 'FILE:///x': 'file', 'C:\\data': '', 'C:/data': '', 'c://data': '', '/abs': '', 'rel/a:b': '', '': '', './mem://x': '', 'a+b.c-d://': 'a+b.c-d' }
+    const schemes = { 's3://b/k': 's3', 'FILE:///x': 'file', 'C:\\data': '',
+      'C:/data': '', 'c://data': '', '/abs': '', 'rel/a:b': '',
+      '': '', './mem://x': '', 'a+b.c-d://': 'a+b.c-d' }
     for (const [uri, scheme] of Object.entries(schemes)) expect([uri, schemeOf(uri)]).toEqual([uri, scheme])
   })
 
   test('any path survives being written as a file URI, and the form is canonical', () => {
     const { encode } = nameCodec('file:///')
-    const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 10 }).filter((text) => !/[/\0]/.test(text) && text !== '.' && text !== '..' && !/\p{Surrogate}/u.test(text))
+    const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 10 })
+      .filter((text) => !/[/\0]|^\.{1,2}$|\p{Surrogate}/u.test(text))
     fc.assert(fc.property(fc.array(name, { minLength: 1, maxLength: 4 }), (names) => {
       const uri = `file:///${names.map(encode).join('/')}`
       expect(parseFileName(uri, 'open')).toEqual({ uri, path: `/${names.join('/')}` })
@@ -51,8 +54,12 @@ describe('memory stores', () => {
 
   test('take every name as it is, but none, or one of another scheme, is an InvalidUri', async () => {
     const store = memoryStore()
-    for (const key of ['a/../b', '/lead', 'x//y', '.', 'x/', '%']) expect((await store.put(`mem://${key}`, new Uint8Array(1))).uri).toBe(`mem://${key}`)
-    for (const uri of ['mem://', 'x', 'file:///x', 's3://a/b']) await expect(store.open(uri)).rejects.toMatchObject({ kind: 'InvalidUri' })
+    for (const key of ['a/../b', '/lead', 'x//y', '.', 'x/', '%']) {
+      expect((await store.put(`mem://${key}`, new Uint8Array(1))).uri).toBe(`mem://${key}`)
+    }
+    for (const uri of ['mem://', 'x', 'file:///x', 's3://a/b']) {
+      await expect(store.open(uri)).rejects.toMatchObject({ kind: 'InvalidUri' })
+    }
   })
 
   test('copy what they are given, also from a Buffer', async () => {
