@@ -5,14 +5,14 @@
  * the first `next()`, and an iteration is closed when it ends, when it fails, when the next one is asked for, and when its
  * reader is garbage.
  */
-import { at, describe, isPlainObject } from '../array/nest.js'
+import { describe, isPlainObject } from '../array/nest.js'
 import type { Dataset } from '../dataset.js'
 import type { Checkpoint } from '../engine/checkpoint.js'
 import type { DatasetIterator, IterateOptions } from '../engine/iterate.js'
 import { MillraceError } from '../errors.js'
 import type { NdArray, NumericArray } from '../types.js'
 import { checkFunction, checkInteger, checkOptions, checkSeed } from '../util/check.js'
-import { isTensorFlow, loadTensorFlow, plainScalar, scalarTensor, tensorsOf, type LeafOf, type TensorFlow, type TensorOptions, type TfTensor } from './tf-tensors.js'
+import { isTensorFlow, loadTensorFlow, plainScalar, scalarTensor, tensorsOf, type TensorFlow, type TensorOptions, type TfTensor } from './tf-tensors.js'
 
 export type { TensorFlow, TfTensor } from './tf-tensors.js'
 
@@ -65,15 +65,15 @@ export interface TfDataset<X extends TfTensor = TfTensor> extends TfReading {
   iterator(): Promise<TfIterator<TfBatch<X>>>
 }
 
-/** What reads a {@link TfDataset}. */
-export interface TfIterator<E> {
+/** What reads an epoch. Nothing is read before the first `next()`; `return` ends it early. */
+export interface TfIterator<E> extends AsyncIterableIterator<E, undefined, undefined> {
   next(): Promise<IteratorResult<E, undefined>>
   return(): Promise<IteratorResult<E, undefined>>
 }
 
 /** A function for `tf.data.generator`. One reader at a time. */
 export interface TfGenerator<E> extends TfReading {
-  (): AsyncIterableIterator<E, undefined, undefined>
+  (): TfIterator<E>
 }
 
 /** An element as `tf.data` gets it: tensors in place of arrays, numbers in place of bigints, all else as it was. */
@@ -144,13 +144,10 @@ export function toTfDataset<T>(dataset: TfSource<T>, options: TfDatasetOptions<T
  */
 export function toTfGenerator<T, X extends TfTensor = TfTensor>(dataset: TfSource<T>, options: TfOptions<X> = {}): TfGenerator<TfElement<T, X>> {
   checkArguments('toTfGenerator', dataset, options, [])
-  const { begin, checkpoint, stats, close } = readings(dataset, options, (element, tf) => elementOf(element, tf, options))
-  // TfElement says what tensorsOf makes of a T; nothing but the two of them knows.
-  const generator = (): AsyncIterableIterator<TfElement<T, X>, undefined, undefined> => begin() as AsyncIterableIterator<TfElement<T, X>, undefined, undefined>
-  return Object.assign(generator, { checkpoint, stats, close })
+  // The type TfElement says what tensorsOf makes of a T; nothing but the two of them knows both.
+  const { begin, checkpoint, stats, close } = readings(dataset, options, (element, tf) => tensorsOf(element, tf, options, plainScalar) as TfElement<T, X>)
+  return Object.assign(() => begin(), { checkpoint, stats, close })
 }
-
-const elementOf = (element: unknown, tf: TensorFlow, options: TensorOptions, leaf: LeafOf = plainScalar): unknown => tensorsOf(element, tf, options, leaf)
 
 function inputsAndTargets(element: unknown): { readonly xs: unknown; readonly ys: unknown } {
   if (Array.isArray(element) && element.length === 2) return { xs: element[0], ys: element[1] }
@@ -185,9 +182,7 @@ const ABANDONED = new FinalizationRegistry<Pass<unknown>>(pass => {
 })
 
 /** Epoch after epoch of a dataset, each read by one iterator, at most one at a time. */
-function readings<T, E>(dataset: TfSource<T>, options: TfOptions, convert: (element: T, tf: TensorFlow) => E): TfReading & {
-  begin(): AsyncIterableIterator<E, undefined, undefined>
-} {
+function readings<T, E>(dataset: TfSource<T>, options: TfOptions, convert: (element: T, tf: TensorFlow) => E): TfReading & { begin(): TfIterator<E> } {
   let { from, epoch, seed } = options
   let elements = 0
   let waitedMs = 0
@@ -264,9 +259,9 @@ function readings<T, E>(dataset: TfSource<T>, options: TfOptions, convert: (elem
 }
 
 /** The iterator that a trainer holds. The first read waits until the pass before it is closed. */
-function readerOf<E>(pass: Pass<E>, ready: Promise<void>): AsyncIterableIterator<E, undefined, undefined> {
+function readerOf<E>(pass: Pass<E>, ready: Promise<void>): TfIterator<E> {
   ready.catch(() => undefined) // reported by the first read
-  const reader: AsyncIterableIterator<E, undefined, undefined> = {
+  const reader: TfIterator<E> = {
     async next() {
       await ready
       return pass.next()

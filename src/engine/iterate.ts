@@ -71,8 +71,12 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
   const epoch = from?.epoch ?? options.epoch ?? 0
   const seed = from?.seed ?? options.seed ?? Math.floor(Math.random() * 2 ** 32)
   const controller = new AbortController()
-  const iteration: Iteration = { signal: controller.signal, seed, optimize, stages: [] }
-  const abort = (): void => controller.abort(options.signal?.reason)
+  const iteration: Iteration = { signal: controller.signal, aborted: false, seed, optimize, stages: [] }
+  const end = (reason: unknown): void => {
+    iteration.aborted = true
+    controller.abort(reason)
+  }
+  const abort = (): void => end(options.signal?.reason)
   if (options.signal?.aborted === true) abort()
   else options.signal?.addEventListener('abort', abort, { once: true })
 
@@ -83,6 +87,7 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
   let tail: Promise<unknown> | undefined // the last of the calls that are under way
   let waited = false // the last pull was asynchronous, and so may be the next
   let closing: Promise<void> | undefined
+  let closesOnError = false
   let last: State | undefined // where it stood when it was closed
 
   const positionNow = (): State => {
@@ -97,7 +102,7 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
       const opened = root
       root = undefined
       options.signal?.removeEventListener('abort', abort)
-      controller.abort(new DOMException('the iteration was closed', 'AbortError'))
+      end(new DOMException('the iteration was closed', 'AbortError'))
       await opened?.close()
     })()
     return closing
@@ -110,8 +115,9 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
   }
   const failed = async (error: unknown): Promise<IteratorResult<T, undefined>> => {
     pulling = false
-    if (controller.signal.aborted) await close().catch(() => undefined)
-    if (closing !== undefined && options.signal?.aborted !== true) return { done: true, value: undefined }
+    const closedBefore = closing !== undefined
+    if (iteration.aborted || closesOnError) await close().catch(() => undefined)
+    if (closedBefore && options.signal?.aborted !== true) return { done: true, value: undefined }
     throw error
   }
   const step = (): MaybePromise<IteratorResult<T, undefined>> => {
@@ -153,21 +159,10 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
     stats: () => ({ elements: delivered, stages: iteration.stages.map(stage => ({ ...stage })) }),
     close,
     [Symbol.asyncDispose]: close,
-    [Symbol.asyncIterator]: () => closingOnError(iterator)
+    [Symbol.asyncIterator]() {
+      closesOnError = true // the language does not call `return` when `next` rejects
+      return iterator
+    }
   }
   return iterator
-}
-
-/** The same iterator as `for await` needs it: the language does not call `return` when `next` rejects. */
-function closingOnError<T>(iterator: DatasetIterator<T>): DatasetIterator<T> {
-  const closing: DatasetIterator<T> = {
-    ...iterator,
-    next: () =>
-      iterator.next().catch(async (error: unknown) => {
-        await iterator.close().catch(() => undefined)
-        throw error
-      }),
-    [Symbol.asyncIterator]: () => closing
-  }
-  return closing
 }

@@ -71,8 +71,7 @@ class Running<T> implements Input<T> {
   }
 
   #pull(max: number): MaybePromise<T[] | null> {
-    const { signal } = this.#iteration
-    if (signal.aborted) throw signal.reason
+    if (this.#iteration.aborted) throw this.#iteration.signal.reason
     if (this.#closing !== undefined) throw new MillraceError('Closed', `${this.#node.op.name}: pulled after it was closed`)
     const stats = this.#stats
     const started = (stats.pulls++ & SAMPLE) === 0 ? performance.now() : 0

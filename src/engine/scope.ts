@@ -6,6 +6,8 @@ import { foldIn, keyOfSeed, Rng, type RandomKey } from '../util/rng.js'
 /** What all cursors of one iteration share. */
 export interface Iteration {
   readonly signal: AbortSignal
+  /** `signal.aborted`, in a form that costs nothing to look at. */
+  aborted: boolean
   /** Seed of every operator that was given none. */
   readonly seed: number
   /** Applies the rules to a plan that is opened while running. */

@@ -3,6 +3,9 @@ import type { Operator, State } from '../plan/operator.js'
 import { run, wait } from '../util/promise.js'
 import { batch, type BatchParams } from './batch.js'
 
+/** Older positions are asked for only after an error in the middle of a batch: marks may be far apart. */
+const TRACK_EVERY = 4096
+
 /**
  * `batch` of an operator that can decode straight into the arrays of a batch. Made by a rule; elements, errors and state
  * are those of the two operators. It keeps no element past the next pull of its input, so a source may reuse its memory.
@@ -26,7 +29,7 @@ export const collectBatch: Operator<CollectBatchParams> = {
     if (inputNode === undefined || collector === undefined || !stage) throw new TypeError('decode+batch needs an input and an operator with a stage and a collector')
     // The state is that of two operators: batch, and inside it the decoding one, at the first row of the next batch.
     const inner: State = savedInputs?.[0] ?? {}
-    const source = ctx.track(ctx.open(inputNode, { saved: inner.inputs?.[0] }))
+    const source = ctx.track(ctx.open(inputNode, { saved: inner.inputs?.[0] }), TRACK_EVERY)
     let index = typeof saved === 'number' ? saved : 0 // of the first row of the next batch
     let rows = 0
     let chunk: readonly unknown[] = []

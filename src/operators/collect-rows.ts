@@ -13,6 +13,9 @@ export function groupCount({ size, dropRemainder }: RowsParams, input: Cardinali
   return input === undefined ? undefined : dropRemainder ? Math.floor(input / size) : Math.ceil(input / size)
 }
 
+/** Older positions are asked for only after an error in the middle of a group: marks may be far apart. */
+const TRACK_EVERY = 4096
+
 /**
  * Collects `size` elements at a time and hands them to `stack`, with the ordinal of the first. It reads no element beyond
  * the group asked for. An error of the input is thrown at once; the rows before it stay, and the next pull fills the same
@@ -23,7 +26,7 @@ export function collectRows<P extends RowsParams>(
   stack: (rows: readonly unknown[], firstIndex: number) => unknown
 ): Cursor<unknown> {
   if (input === undefined) throw new TypeError(`${node.op.name} needs an input`)
-  const source = ctx.track(input)
+  const source = ctx.track(input, TRACK_EVERY)
   let index = typeof saved === 'number' ? saved : 0 // of the first row of the next group
   let begun = 0 // position of that row in `source`
   let rows: unknown[] = []

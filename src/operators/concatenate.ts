@@ -15,6 +15,7 @@ export const concatenate: Operator<ConcatenateParams> = {
   name: 'concatenate',
   identity: () => null,
   cardinality: (_, inputs) => total(inputs),
+  sameElements: true,
   lazyInputs: true,
 
   randomAccess({ inputs }) {

@@ -14,6 +14,7 @@ export const enumerate: Operator<EnumerateParams, readonly [number, unknown]> = 
   name: 'enumerate',
   describe: ({ start }) => (start === 0 ? '' : String(start)),
   cardinality: (_, [input]) => input,
+  elementSpec: (_, [spec]) => (spec === undefined ? undefined : [{ dtype: 'float32', shape: [] }, spec]),
 
   randomAccess({ params: { start }, inputs: [input] }) {
     if (input === null || input === undefined) return null

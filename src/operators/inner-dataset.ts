@@ -20,8 +20,6 @@ export class InnerDataset {
   ended = false
   /** Thrown once all elements held are delivered. */
   failure: { readonly error: unknown } | undefined
-  /** Size of the last element read, where elements are measured. */
-  lastBytes: number | undefined
   source: TrackedInput | undefined
   #input: Input | undefined
   #values: unknown[] = []
@@ -55,7 +53,7 @@ export class InnerDataset {
     return this.source !== undefined && !this.pending && !this.ended && this.failure === undefined && this.held < count
   }
 
-  /** Holds what was read. Returns its bytes if they are measured, else 0. */
+  /** Holds what was read. Returns its bytes if elements are measured, else 0. */
   hold(chunk: unknown[], measured: boolean): number {
     if (this.held === 0) {
       this.#values = chunk
@@ -72,9 +70,9 @@ export class InnerDataset {
     if (!measured) return 0
     let sum = 0
     for (const value of chunk) {
-      this.lastBytes = byteLengthOf(value)
-      this.#sizes.push(this.lastBytes)
-      sum += this.lastBytes
+      const size = byteLengthOf(value)
+      this.#sizes.push(size)
+      sum += size
     }
     return sum
   }

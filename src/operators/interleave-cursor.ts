@@ -51,7 +51,8 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
   const closings = new Set<Promise<void>>()
   const closeErrors: unknown[] = []
   let restoring = saved !== undefined
-  let bytes = 0 // held, where they are measured
+  let bytes = 0 // held, or expected of the reads under way; measured only where something is read ahead
+  let elementBytes: number | undefined // of the last chunk, on average
   let asynchronous = false // a promise was seen: reading ahead pays
   let inFlight = 0
   let closed = false
@@ -121,14 +122,24 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
     return inner
   }
   const read = (inner: InnerDataset, count: number): void => {
+    const expected = count * (elementBytes ?? 0)
+    bytes += expected
     const took = (chunk: unknown[] | null): void => {
-      if (chunk !== null) bytes += inner.hold(chunk, ahead > 0)
-      else {
+      bytes -= expected
+      if (chunk === null) {
         inner.ended = true
         retire(inner)
+        return
       }
+      const held = inner.hold(chunk, ahead > 0)
+      if (ahead > 0) elementBytes = held / chunk.length
+      bytes += held
     }
-    attempt(inner, () => inner.source?.pull(count) ?? null, took, error => { inner.failure = { error } })
+    const failed = (error: unknown): void => {
+      bytes -= expected
+      inner.failure = { error }
+    }
+    attempt(inner, () => inner.source?.pull(count) ?? null, took, failed)
   }
   const retire = (inner: InnerDataset): void => {
     const closing: Promise<void> = inner.close().then(undefined, (error: unknown) => void closeErrors.push(error)).then(() => {
@@ -140,14 +151,15 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
   /** Begins and reads what comes next in turn: `parallel` inner datasets, up to a block of each. */
   const readAhead = (): void => {
     if (ahead === 0 || !asynchronous || restoring || closed || ctx.signal.aborted) return
-    for (let k = 0, active = 0, next = 0; k < cycleLength && active < ahead; k++) {
+    for (let k = 0, active = 0, next = 0; k < cycleLength && active < ahead && inFlight < ahead; k++) {
       const inner = slots[(cycle + k) % cycleLength] ?? upcoming[next++] ?? (mayBegin() ? begin() : undefined)
       if (inner === undefined) continue
       active++
-      if (!inner.wants(blockLength) || bytes >= memoryBytes) continue
+      const limit = k === 0 && ahead < cycleLength ? blockLength - block : blockLength // its next turn is out of reach
+      if (!inner.wants(limit) || bytes >= memoryBytes) continue
       // One element first, to learn how large they are.
-      const room = inner.lastBytes === undefined ? 1 : Math.max(1, Math.floor((memoryBytes - bytes) / Math.max(1, inner.lastBytes)))
-      read(inner, Math.min(room, blockLength - inner.held))
+      const room = elementBytes === undefined ? 1 : Math.max(1, Math.floor((memoryBytes - bytes) / Math.max(1, elementBytes)))
+      read(inner, Math.min(room, limit - inner.held))
     }
   }
 
@@ -248,7 +260,7 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
         if (out.length > 0) return out
         throw closeErrors.length > 0 ? closeErrors.shift() : raise(inner as InnerDataset)
       }
-      if (inner !== undefined && !inner.pending) read(inner, share(max - out.length))
+      if (inner !== undefined && !inner.pending && (deterministic || inFlight === 0 || inFlight < ahead)) read(inner, share(max - out.length))
       else if (inner === undefined && mayBegin()) begin()
       else if (out.length > 0) return out
       else if (over && closings.size === 0) return null

@@ -232,9 +232,8 @@ function bufferShuffle(key: RandomKey, size: number, ctx: OpenContext, inputNode
 
   function step(max: number): MaybePromise<unknown[] | null> {
     if (total !== Infinity) return drain(max)
-    const wanted = hole < 0 ? max - 1 : max
-    if (wanted === 0) return replace([], max)
-    return chain(read(wanted), chunk => {
+    if (hole < 0) return replace([], max) // the first draw reads nothing, so that no error can come before it
+    return chain(read(max), chunk => {
       if (chunk !== null) return replace(chunk, max)
       total = next
       return drain(max)

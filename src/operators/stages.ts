@@ -1,6 +1,6 @@
 import type { PlanNode } from '../plan/node.js'
 import type { Cursor, Input, OpenContext, Saved, Stage, State } from '../plan/operator.js'
-import type { Json } from '../types.js'
+import type { Json, MaybePromise } from '../types.js'
 import { isPromise, run, wait } from '../util/promise.js'
 import { callStage, codeGenerationAllowed, DONE, FAILED, generatedLoop, interpretedLoop, type BoundStage, type Frame, type StageLoop } from './stage-loop.js'
 
@@ -13,6 +13,9 @@ export interface StageNode {
 /** Generated loops, kept with the functions they call: a plan that is opened every epoch is compiled once. */
 const COMPILED = new WeakMap<object, StageLoop>()
 
+/** Older positions are asked for only after an error in the middle of a chunk: marks may be far apart. */
+const TRACK_EVERY = 4096
+
 /**
  * Runs a chain of elementwise stages as one cursor. State: for every stage the number of elements that reached it, nested
  * as the nodes of the plan are, so that it does not matter which of them were fused.
@@ -23,7 +26,7 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
   const { bound, firstOfCounter } = bind(chain, ctx)
   const frame: Frame = { at: 0, stage: 0, value: undefined, outcome: undefined, counts: firstOfCounter.map(s => restored.counts[s] ?? 0) }
   const loop = loopFor(bound, key)
-  const source = ctx.track(input)
+  const source = ctx.track(input, TRACK_EVERY)
   const drops = restored.drops.some(drop => drop > 0) ? restored.drops : undefined
   let chunk: readonly unknown[] = []
   let base = 0 // position in `source` of chunk[0]
@@ -113,36 +116,49 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
     }
   }
 
-  return {
-    pull(max) {
-      const out: unknown[] = []
-      if (frame.at < chunk.length || failure !== undefined || inputError !== undefined || drops !== undefined) return run(() => fill(max, out))
-      // The fast path: a chunk that is here, and stages that return plain values.
-      source.release(source.position)
-      base = source.position
-      const next = source.pull(max)
-      if (isPromise(next)) {
-        return next.then(next => {
-          if (next === null) return null
-          chunk = next
-          frame.at = 0
-          return run(() => fill(max, out))
-        })
-      }
-      if (next === null) return null
+  const later = async (pending: Promise<unknown[] | null>, max: number, out: unknown[]): Promise<unknown[] | null> => {
+    try {
+      const next = await pending
+      if (next === null) return out.length > 0 ? out : null
       chunk = next
       frame.at = 0
-      const status = loop(chunk, out, frame)
-      if (status === DONE && out.length >= max) return out
-      if (status === DONE) return run(() => fill(max, out))
-      if (status === FAILED) {
-        fail(frame.counts, frame.stage, frame.outcome)
-        return run(() => fill(max, out))
-      }
-      return run(function* () {
-        yield* finish(frame.stage, frame.value, frame.outcome, out)
-        return yield* fill(max, out)
-      })
+    } catch (error) {
+      if (out.length === 0) throw error
+      inputError = { error }
+      return out
+    }
+    return run(() => fill(max, out))
+  }
+
+  return {
+    pull(max) {
+      if (frame.at < chunk.length || failure !== undefined || inputError !== undefined || drops !== undefined) return run(() => fill(max, []))
+      // The fast path: chunks that are here, and stages that return plain values.
+      const out: unknown[] = []
+      do {
+        source.release(source.position)
+        base = source.position
+        let next: MaybePromise<unknown[] | null>
+        try {
+          next = source.pull(max - out.length)
+        } catch (error) {
+          if (out.length === 0) throw error
+          inputError = { error }
+          return out
+        }
+        if (isPromise(next)) return later(next, max, out)
+        if (next === null) return out.length > 0 ? out : null
+        chunk = next
+        frame.at = 0
+        const status = loop(chunk, out, frame)
+        if (status === DONE) continue
+        if (status === FAILED) fail(frame.counts, frame.stage, frame.outcome)
+        return run(function* () {
+          if (status !== FAILED) yield* finish(frame.stage, frame.value, frame.outcome, out)
+          return yield* fill(max, out)
+        })
+      } while (out.length < max)
+      return out
     },
     save(): Saved {
       const counts = failure?.counts ?? frame.counts

@@ -18,6 +18,7 @@ export const takeWhile: Operator<TakeWhileParams> = {
   name: 'takeWhile',
   describe: ({ fn }) => fn.name || 'fn',
   identity: ({ fn, seed }) => [fn, seed ?? null],
+  sameElements: true,
 
   open({ params: { fn, seed }, inputs: [input], saved, ctx }) {
     if (input === undefined) throw new TypeError('takeWhile needs an input')

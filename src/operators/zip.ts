@@ -1,7 +1,7 @@
 import { describe, isPlainObject, joinPath, setMember } from '../array/nest.js'
 import type { Planned, PlanNode } from '../plan/node.js'
 import type { Operator, TrackedInput } from '../plan/operator.js'
-import type { Cardinality } from '../types.js'
+import type { Cardinality, ElementSpec } from '../types.js'
 import { chain, isPromise } from '../util/promise.js'
 import { allAccess, allOf, closeAll } from './all-access.js'
 
@@ -53,6 +53,7 @@ export const zip: Operator<ZipParams> = {
   name: 'zip',
   describe: ({ shape }) => shapeText(shape),
   cardinality: (_, inputs) => shortest(inputs),
+  elementSpec: ({ shape }, specs) => (specs.includes(undefined) ? undefined : (rowMaker(shape)(specs) as ElementSpec)),
 
   randomAccess({ params: { shape }, inputs }) {
     const all = allAccess(inputs)

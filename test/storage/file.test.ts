@@ -397,7 +397,8 @@ describe('errors', () => {
   test('every system error has a kind, the code, the cause and a text that says what to do', () => {
     const kinds = {
       ENOENT: 'NotFound', EACCES: 'Denied', EPERM: 'Denied', EROFS: 'Denied', EISDIR: 'Unsupported', EMFILE: 'Unavailable',
-      ENFILE: 'Unavailable', EIO: 'Unavailable', ENOSPC: 'Limit', ELOOP: 'InvalidUri', ESTALE: 'Changed', EWHATEVER: 'Unavailable' }
+      ENFILE: 'Unavailable', EIO: 'Unavailable', ENOSPC: 'Limit', ELOOP: 'InvalidUri', ESTALE: 'Changed',
+      EWHATEVER: 'Unavailable' }
     for (const [code, kind] of Object.entries(kinds)) {
       const cause = Object.assign(new Error(`${code}: system text`), { code, syscall: 'open', errno: -1 })
       expect(fileError(cause, 'open', 'some/file')).toMatchObject({

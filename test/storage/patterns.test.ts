@@ -105,7 +105,8 @@ describe('matching', () => {
   test('names match as a regular expression says', () => {
     const piece = fc.oneof(
       letters.map((c) => [c, `\\u{${c.codePointAt(0)?.toString(16)}}`]), fc.constant(['*', '.*']),
-      fc.constant(['?', '.']), fc.constant(['[ab]', '[ab]']), fc.constant(['[!a]', '[^a]']), fc.constant(['[--a]', '[\\u{2d}-a]']))
+      fc.constant(['?', '.']), fc.constant(['[ab]', '[ab]']), fc.constant(['[!a]', '[^a]']),
+      fc.constant(['[--a]', '[\\u{2d}-a]']))
     const name = fc.array(letters, { minLength: 1, maxLength: 8 })
     fc.assert(fc.property(fc.array(piece, { maxLength: 7 }), name, (pieces, characters) => {
       const pattern = pieces.map(([text]) => text).join('')
