@@ -1,22 +1,36 @@
-import type { Batched, Sliced } from './array/batched.js'
+import type { Batched, PaddedBatched, Sliced, Unbatched } from './array/batched.js'
 import { checkNumberDType, type NumberDType } from './array/dtype.js'
-import type { Checkpoint } from './engine/checkpoint.js'
+import { specOf } from './array/spec.js'
 import { iterate, type DatasetIterator, type IterateOptions } from './engine/iterate.js'
+import { MillraceError } from './errors.js'
 import { compileExampleParser, type ExampleSpec, type ParsedExample } from './example/index.js'
 import type { Format } from './format.js'
+import { assertElementSpec, assertElementSpecParams, type AssertElementSpecParams } from './operators/assert-element-spec.js'
 import { batch } from './operators/batch.js'
+import { cache, cacheParams, type CacheOptions, type CacheParams } from './operators/cache.js'
+import { concatenate } from './operators/concatenate.js'
+import { enumerate } from './operators/enumerate.js'
 import { filter } from './operators/filter.js'
+import { flatMap, flatMapParams, type FlatMapParams } from './operators/flat-map.js'
 import { fromArray, fromIterable, type GeneratorContext } from './operators/from.js'
 import { fromTensors, fromTensorSlices, fromTensorSlicesParams } from './operators/from-tensors.js'
+import { interleave, interleaveParams, type InterleaveOptions, type InterleaveParams } from './operators/interleave.js'
 import { map } from './operators/map.js'
+import { paddedBatch, paddedBatchParams, type PaddedBatchOptions, type PaddedBatchParams } from './operators/padded-batch.js'
 import { parseExample } from './operators/parse-example.js'
 import { prefetch } from './operators/prefetch.js'
 import { range, rangeParams } from './operators/range.js'
 import { readFiles, type ReadFilesParams } from './operators/read-files.js'
 import { repeat } from './operators/repeat.js'
+import { scan, scanParams, type ScanParams } from './operators/scan.js'
 import { shard, skip, take } from './operators/select.js'
 import { shuffle } from './operators/shuffle.js'
+import { takeWhile, type TakeWhileParams } from './operators/take-while.js'
+import { unbatch, unbatchParams, type UnbatchParams } from './operators/unbatch.js'
+import { window, windowParams, type WindowOptions, type WindowParams } from './operators/window.js'
+import { zip, zipParams, type Zipped, type ZipNest } from './operators/zip.js'
 import { FINAL_RULES, RULES } from './optimizer/rules.js'
+import { declaredSpec } from './plan/declared-spec.js'
 import { explain, type ExplainFormat } from './plan/explain.js'
 import { fingerprint } from './plan/fingerprint.js'
 import { cardinality, planNode, type Planned, type PlanNode } from './plan/node.js'
@@ -24,7 +38,7 @@ import type { ElementContext, Operator } from './plan/operator.js'
 import { optimize } from './plan/rewrite.js'
 import { listUris, openUri, resolveFormat, resolveTfrecordOptions, type TfrecordOptions } from './resolve.js'
 import type { Store } from './store.js'
-import type { Cardinality, MaybePromise } from './types.js'
+import type { Cardinality, ElementSpec, MaybePromise, NdArray, NumericArray, RaggedArray } from './types.js'
 import { checkFunction, checkInteger, checkKnob, checkOptions, checkSeed } from './util/check.js'
 import { callSite } from './util/site.js'
 
@@ -191,6 +205,15 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
     return new Dataset(planNode(readFiles, params, [], callSite()) as PlanNode<T>)
   }
 
+  /**
+   * Elements of several datasets side by side, in any nest of objects and arrays; it ends with the shortest.
+   * @example Dataset.zip({ xs: images, ys: labels })
+   */
+  static zip<const N extends ZipNest>(nest: N): Dataset<Zipped<N>> {
+    const { params, inputs } = zipParams(nest)
+    return new Dataset(planNode(zip, params, inputs, callSite()) as PlanNode<Zipped<N>>)
+  }
+
   // ── Elements ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
@@ -226,6 +249,48 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
     return this.operator(parseExample as Operator<object, ParsedExample<S>>, { spec })
   }
 
+  /**
+   * Makes a dataset of every element and yields the elements of each of those, one dataset after the other.
+   * @example Dataset.listFiles('data/*.tfrecord').flatMap(file => Dataset.tfrecord(file).take(100))
+   */
+  flatMap<U>(fn: (element: T, context: ElementContext) => MaybePromise<Planned<U>>, options: FunctionOptions = {}): Dataset<U> {
+    return this.operator(flatMap as Operator<FlatMapParams, U>, flatMapParams(fn, options))
+  }
+
+  /**
+   * Makes a dataset of every element and takes `blockLength` elements in turn from each of `cycleLength` of them that are open.
+   *
+   * With `parallel` several of them are read ahead at once; the order stays the same, unless `deterministic` is false.
+   * @example Dataset.listFiles('data/*.tfrecord').interleave(file => Dataset.tfrecord(file), { cycleLength: 4, parallel: 4 })
+   */
+  interleave<U>(fn: (element: T, context: ElementContext) => MaybePromise<Planned<U>>, options: InterleaveOptions = {}): Dataset<U> {
+    return this.operator(interleave as Operator<InterleaveParams, U>, interleaveParams(fn, options))
+  }
+
+  /** Pairs every element with its ordinal: `[start, first], [start + 1, second], …` */
+  enumerate(start = 0): Dataset<readonly [number, T]> {
+    return this.operator(enumerate as Operator<object, readonly [number, T]>, { start: checkInteger('enumerate', 'start', start) })
+  }
+
+  /**
+   * Maps elements with a state that goes from each to the next: `[state, output] = fn(state, element, context)`.
+   *
+   * The state is part of checkpoints, so it must be JSON, bigints, bytes, typed arrays or NdArrays, in plain objects and arrays.
+   */
+  scan<S, U>(initial: S, fn: (state: S, element: T, context: ElementContext) => MaybePromise<readonly [S, U]>, options: FunctionOptions = {}): Dataset<U> {
+    checkFunction('scan', 'fn', fn)
+    checkOptions('scan', options, ['seed'])
+    return this.operator(scan as Operator<ScanParams, U>, scanParams(initial, fn, checkSeed('scan', options.seed)))
+  }
+
+  /**
+   * Says what elements are made of, and checks every one: an error names the leaf that differs. `-1` stands for any length.
+   * @example ds.assertElementSpec({ xs: { dtype: 'float32', shape: [28, 28] }, ys: { dtype: 'int64', shape: [] } })
+   */
+  assertElementSpec(spec: ElementSpec): Dataset<T> {
+    return this.operator(assertElementSpec as Operator<AssertElementSpecParams, T>, assertElementSpecParams(spec))
+  }
+
   // ── Which elements ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The first `count` elements; `-1` for all. It reads no further than them. */
@@ -238,6 +303,13 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
     return this.operator(skip as Operator<object, T>, { count: checkInteger('skip', 'count', count, -1) })
   }
 
+  /** The elements before the first for which the predicate, which may return a promise, is falsy. It reads no further than that one. */
+  takeWhile(predicate: (element: T, context: ElementContext) => MaybePromise<unknown>, options: FunctionOptions = {}): Dataset<T> {
+    checkFunction('takeWhile', 'predicate', predicate)
+    checkOptions('takeWhile', options, ['seed'])
+    return this.operator(takeWhile as Operator<TakeWhileParams, T>, { fn: predicate, seed: checkSeed('takeWhile', options.seed) })
+  }
+
   /** Every `shards`-th element, beginning with number `index`. The shards of a dataset are disjoint and complete. */
   shard(shards: number, index: number): Dataset<T> {
     checkInteger('shard', 'shards', shards, 1)
@@ -248,6 +320,11 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
   /** Passes over the dataset `count` times; without a count, or with `-1`, for ever. Each pass is a new epoch. */
   repeat(count = -1): Dataset<T> {
     return this.operator(repeat as Operator<object, T>, { count: checkInteger('repeat', 'count', count, -1) })
+  }
+
+  /** The elements of this dataset, then those of the others. A dataset is opened when the one before it has ended. */
+  concatenate<U = T>(...others: readonly Dataset<U>[]): Dataset<T | U> {
+    return new Dataset(planNode(concatenate as Operator<object, T | U>, {}, [this.plan, ...others.map(other => planOf('concatenate', other))], callSite()))
   }
 
   // ── Order ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -288,6 +365,34 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
     })
   }
 
+  /**
+   * Stacks `size` elements of different shapes into one: every leaf is padded to the longest in the batch, or to `shapes`.
+   *
+   * `-1` in a shape means the longest; an element that is longer than a fixed length is an error. Padding is 0, false or `''`, or
+   * what `values` says. Byte strings stay a list.
+   */
+  paddedBatch<const N extends number, Drop extends boolean = false, D extends NumberDType = 'float32'>(
+    size: N,
+    options: PaddedBatchOptions<Drop, D> = {}
+  ): Dataset<PaddedBatched<T, Drop extends true ? N : number, D>> {
+    return this.operator(paddedBatch as Operator<PaddedBatchParams, PaddedBatched<T, Drop extends true ? N : number, D>>, paddedBatchParams(size, options))
+  }
+
+  /** The rows of batches, one by one: `ds.batch(n).unbatch()` has the elements of `ds`. Rows are views of the batch. */
+  unbatch(): Dataset<Unbatched<T>> {
+    return this.operator(unbatch as Operator<UnbatchParams, Unbatched<T>>, unbatchParams(this.plan))
+  }
+
+  /**
+   * Small datasets of `size` elements in a row, each beginning `shift` behind the one before, with every `stride`-th element.
+   *
+   * Elements that are objects or arrays become objects or arrays of windows.
+   * @example Dataset.range(7).window(3, { shift: 2, stride: 2 }) // 0 2 4, 2 4 6, 4 6, 6
+   */
+  window(size: number, options: WindowOptions = {}): Dataset<Windowed<T>> {
+    return this.operator(window as Operator<WindowParams, Windowed<T>>, windowParams(size, options, items => Dataset.from(items)))
+  }
+
   // ── Running ahead ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Keeps up to `size` elements ready ahead of the consumer; `'auto'` finds the number. */
@@ -295,6 +400,15 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
     checkOptions('prefetch', options, ['memoryBytes'])
     const memoryBytes = options.memoryBytes === undefined ? 256 * 2 ** 20 : checkInteger('prefetch', 'memoryBytes', options.memoryBytes, 1)
     return this.operator(prefetch as Operator<object, T>, { size: checkKnob('prefetch', 'size', size), memoryBytes, injected: false })
+  }
+
+  /**
+   * Keeps the elements of the first complete pass in memory and yields them again in every later pass, by reference.
+   *
+   * What is upstream runs once: `shuffle().cache()` freezes the order, `cache().shuffle()` does not.
+   */
+  cache(options: CacheOptions = {}): Dataset<T> {
+    return this.operator(cache as Operator<CacheParams, T>, cacheParams(options))
   }
 
   // ── Composition ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -369,6 +483,23 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
     return cardinality(this.plan)
   }
 
+  /**
+   * What elements are made of: dtype and shape of every leaf. As declared by `assertElementSpec`, else from the first element.
+   * @throws MillraceError `Mismatch` if nothing is declared and there is no element.
+   */
+  async elementSpec(options: Pick<IterateOptions, 'signal'> = {}): Promise<ElementSpec> {
+    const declared = declaredSpec(this.plan)
+    if (declared !== undefined) return declared
+    const iterator = iterate({ plan: this.plan, optimized: optimized(this.plan).plan as PlanNode<T>, optimize: plan => optimize(plan, RULES) }, { ...options, epoch: 0 })
+    try {
+      const step = await iterator.next()
+      if (step.done !== true) return specOf(step.value)
+    } finally {
+      await iterator.close()
+    }
+    throw new MillraceError('Mismatch', 'elementSpec: the dataset has no element to look at: declare the spec with assertElementSpec')
+  }
+
   /** The plan, and what the rules make of it, with cardinalities and knobs. For people, not for programs. */
   explain(options: { readonly format?: ExplainFormat } = {}): string {
     checkOptions('explain', options, ['format'])
@@ -380,6 +511,17 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
   fingerprint(): string {
     return fingerprint(this.plan)
   }
+}
+
+/** The type of a window: a dataset, or the structure of an element with datasets in place of its members. */
+export type Windowed<T> =
+  T extends number | boolean | bigint | string | NumericArray | Uint8Array | NdArray | RaggedArray ? Dataset<T>
+  : T extends readonly unknown[] | { readonly [key: string]: unknown } ? { readonly [K in keyof T]: Dataset<T[K]> }
+  : Dataset<T>
+
+function planOf(where: string, dataset: Planned): PlanNode {
+  if (typeof dataset !== 'object' || (dataset as unknown) === null || typeof dataset.plan !== 'object') throw new TypeError(`${where}: expected a Dataset, got ${String(dataset)}`)
+  return dataset.plan
 }
 
 function checkPatterns(where: string, patterns: string | readonly string[]): readonly string[] {
@@ -405,5 +547,3 @@ function optimized(plan: PlanNode): Optimized {
   }
   return result
 }
-
-export type { Checkpoint }

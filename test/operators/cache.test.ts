@@ -186,7 +186,7 @@ describe('conformance', () => {
     'a cache twice in one plan': [() => twice(cached(Dataset.range(6).shuffle(6)))],
     'a cache twice in one plan, repeated': [() => twice(cached(Dataset.range(6).map(failing).shuffle(6))).repeat(2).batch(2)],
     'batches of a repeated cache': [() => cached(Dataset.range(11).shuffle(5)).repeat(3).batch(4)],
-    'parallel map of a repeated cache of failures': [1, 4].map(parallel => () => cached(Dataset.range(11).map(failing)).repeat(2).map(slow, { parallel }).batch(3)) as never
+    'parallel map of a repeated cache of failures': [1, 4].map(parallel => () => cached(Dataset.range(11).map(failing).shuffle(5)).repeat(2).map(slow, { parallel }).batch(3)) as never
   }
   for (const [name, [make, ...same]] of Object.entries(SUBJECTS)) for (const { name: check, run } of operatorConformance({ make, same })) test(`${name}: ${check}`, run)
 
