@@ -38,7 +38,7 @@ import type { ElementContext, Operator } from './plan/operator.js'
 import { optimize } from './plan/rewrite.js'
 import { listUris, openUri, resolveFormat, resolveTfrecordOptions, type TfrecordOptions } from './resolve.js'
 import type { Store } from './store.js'
-import type { Cardinality, ElementSpec, MaybePromise, NdArray, NumericArray, RaggedArray } from './types.js'
+import type { Cardinality, ElementSpec, Leaf, MaybePromise } from './types.js'
 import { checkFunction, checkInteger, checkKnob, checkOptions, checkSeed } from './util/check.js'
 import { callSite } from './util/site.js'
 
@@ -193,6 +193,7 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
   /** The elements of files of any format: one of ours by its name, or your own. See the door `millrace/format`. */
   static fromFiles<T, O = unknown>(files: string | readonly string[], { format, options, store }: FilesOptions<T, O>): Dataset<T> {
     const patterns = checkPatterns('Dataset.fromFiles', files)
+    if (typeof format !== 'string' && typeof format?.open !== 'function') throw new TypeError('Dataset.fromFiles: format must be the name of a format, or a format with a function open')
     const params: ReadFilesParams = {
       patterns,
       list: signal => listUris(patterns, store, signal),
@@ -513,11 +514,13 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
   }
 }
 
-/** The type of a window: a dataset, or the structure of an element with datasets in place of its members. */
+/** The type of a window of elements of type `T`: a dataset for every leaf, in the structure of the elements. */
 export type Windowed<T> =
-  T extends number | boolean | bigint | string | NumericArray | Uint8Array | NdArray | RaggedArray ? Dataset<T>
-  : T extends readonly unknown[] | { readonly [key: string]: unknown } ? { readonly [K in keyof T]: Dataset<T[K]> }
-  : Dataset<T>
+  unknown extends T ? unknown
+  : [T] extends [Leaf | null | undefined] ? Dataset<T>
+  : T extends readonly unknown[] ? { [K in keyof T]: Windowed<T[K]> }
+  : T extends Dataset<unknown> | Date | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> | ((...args: never) => unknown) ? Dataset<T>
+  : { [K in keyof T]: Windowed<T[K]> }
 
 function planOf(where: string, dataset: Planned): PlanNode {
   if (typeof dataset !== 'object' || (dataset as unknown) === null || typeof dataset.plan !== 'object') throw new TypeError(`${where}: expected a Dataset, got ${String(dataset)}`)

@@ -31,7 +31,10 @@ export function compressor(kind: 'gzip' | 'zlib'): Codec {
 const OUTPUT_BYTES = 2 ** 17
 
 /** The part of `node:zlib` that is used. */
-type NodeZlib = Record<'createGunzip' | 'createInflate' | 'createGzip' | 'createDeflate', (options: { chunkSize: number }) => NodeTransform>
+type NodeZlib = Record<
+  'createGunzip' | 'createInflate' | 'createGzip' | 'createDeflate',
+  (options: { readonly chunkSize: number }) => NodeTransform
+>
 
 interface NodeTransform extends AsyncIterable<Uint8Array> {
   readonly bytesWritten: number

@@ -31,7 +31,9 @@ export function corruptData(place: Place, next: number): MillraceError {
 }
 
 export function truncated(place: Place, expected: number | undefined, found: number): MillraceError {
-  const what = expected === undefined ? `the file ends ${found} bytes into its header` : `it takes ${expected} bytes, of which the file has ${found}`
+  const what = expected === undefined
+    ? `the file ends ${found} bytes into its header`
+    : `it takes ${expected} bytes, of which the file has ${found}`
   return fault('Truncated', place, what, 'The writer or a copy of the file was cut off: write or copy it again')
 }
 
@@ -47,7 +49,10 @@ export function badPosition(uri: string, from: Json): MillraceError {
     'Has the file been replaced since the checkpoint? Begin anew without it', { uri, operation: 'read' })
 }
 
-function fault(kind: 'Corrupt' | 'Truncated' | 'Limit', { uri, offset, record }: Place, what: string, advice: string, next?: number): MillraceError {
+function fault(
+  kind: 'Corrupt' | 'Truncated' | 'Limit', place: Place, what: string, advice: string, next?: number
+): MillraceError {
+  const { uri, offset, record } = place
   const which = record === undefined ? 'A record' : `Record ${record}`
   const error = new MillraceError(kind, `${which} of ${uri}, at byte ${offset}: ${what}. ${advice}.`,
     { uri, offset, operation: 'read', ...(record === undefined ? {} : { record }) })

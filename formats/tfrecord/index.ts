@@ -44,7 +44,9 @@ export const tfrecord: Format<Uint8Array, TfrecordOptions> = {
   }
 }
 
-async function* readFile(source: ByteSource, options: ResolvedOptions, read: FragmentReadOptions): AsyncGenerator<RecordChunk, void, undefined> {
+async function* readFile(
+  source: ByteSource, options: ResolvedOptions, read: FragmentReadOptions
+): AsyncGenerator<RecordChunk, void, undefined> {
   const from = read.from ?? 0
   if (typeof from !== 'number' || !Number.isSafeInteger(from) || from < 0) throw badPosition(source.uri, from)
   read.signal.throwIfAborted()
@@ -67,13 +69,16 @@ async function* readFile(source: ByteSource, options: ResolvedOptions, read: Fra
     }
     const plain = compression === 'none' || compression === 'auto'
     if (plain && from > source.byteLength) throw badPosition(source.uri, from)
-    blocks = readAhead(plainStream(source, plain ? from : 0, controller), { blockBytes: options.readBytes, reuse: read.transient === true })
+    const sizes = { blockBytes: options.readBytes, reuse: read.transient === true }
+    blocks = readAhead(plainStream(source, plain ? from : 0, controller), sizes)
     const first = await blocks.next()
-    if (compression === 'auto') compression = first === null ? 'none' : detectCompression(first.bytes.subarray(first.start, first.end))
+    if (compression === 'auto') {
+      compression = first === null ? 'none' : detectCompression(first.bytes.subarray(first.start, first.end))
+    }
     let start = first
     if (compression !== 'none') {
-      const inflated = inflateStream(blocks, first, { uri: source.uri, compression, guessed: options.compression === 'auto', skip: from })
-      blocks = readAhead(inflated, { blockBytes: options.readBytes, reuse: read.transient === true })
+      const guessed = options.compression === 'auto'
+      blocks = readAhead(inflateStream(blocks, first, { uri: source.uri, compression, guessed, skip: from }), sizes)
       start = await blocks.next()
     }
     yield* readRecords(blocks, start, {

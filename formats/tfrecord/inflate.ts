@@ -75,9 +75,12 @@ export function inflateStream(input: ReadAhead, first: Block | null, options: In
       if (trailing > 0) failure ??= { error: damaged('Corrupt', 'there are other bytes behind the end of the compressed data') }
       else if (skip > 0) failure ??= { error: badPosition(uri, options.skip) }
     } catch (error) {
-      const cutOff = (error as { code?: unknown }).code === 'Z_BUF_ERROR' || ((error as { code?: unknown }).code === undefined && allFed)
+      const { code } = error as { readonly code?: unknown }
+      const cutOff = code === 'Z_BUF_ERROR' || (code === undefined && allFed)
       failure = inputFailure ?? {
-        error: cutOff ? damaged('Truncated', 'the compressed data end too early', error) : damaged('Corrupt', 'the compressed data are damaged', error)
+        error: cutOff
+          ? damaged('Truncated', 'the compressed data end too early', error)
+          : damaged('Corrupt', 'the compressed data are damaged', error)
       }
     }
   }
@@ -86,8 +89,8 @@ export function inflateStream(input: ReadAhead, first: Block | null, options: In
     const advice = options.guessed && produced === 0
       ? `Its first bytes look like ${compression}; if it is not compressed, say compression: 'none'`
       : 'Nothing behind this place can be read: restore the file from its source'
-    return new MillraceError(kind, `Cannot decompress ${uri} (${compression}) beyond byte ${produced} of its decompressed data: ${what}. ${advice}.`,
-      { uri, offset: produced, operation: 'read', cause })
+    const where = `Cannot decompress ${uri} (${compression}) beyond byte ${produced} of its decompressed data`
+    return new MillraceError(kind, `${where}: ${what}. ${advice}.`, { uri, offset: produced, operation: 'read', cause })
   }
 
   return {

@@ -27,7 +27,9 @@ export interface RecordsOptions {
  * has no room there gets a buffer of its own, and is a chunk of its own. So every byte is copied at most once, twice in
  * compressed files.
  */
-export async function* readRecords(blocks: ReadAhead, block: Block | null, options: RecordsOptions): AsyncGenerator<RecordChunk, void, undefined> {
+export async function* readRecords(
+  blocks: ReadAhead, block: Block | null, options: RecordsOptions
+): AsyncGenerator<RecordChunk, void, undefined> {
   const { uri, byteLength, signal, verify, maxRecordBytes } = options
   let offset = options.from
   let record = options.from === 0 ? 0 : undefined
@@ -95,7 +97,8 @@ export async function* readRecords(blocks: ReadAhead, block: Block | null, optio
     const next = offset + FRAME_BYTES + length
     if (stop === 'data') return corruptData(place(), next)
     if (!lengthIsSound(bytes, at)) return corruptLength(place())
-    return next > byteLength ? truncated(place(), FRAME_BYTES + length, byteLength - offset) : tooLarge(place(), length, maxRecordBytes, next)
+    if (next > byteLength) return truncated(place(), FRAME_BYTES + length, byteLength - offset)
+    return tooLarge(place(), length, maxRecordBytes, next)
   }
 
   function cutOff(bytes: Uint8Array, size: number): MillraceError {

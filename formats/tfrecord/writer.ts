@@ -13,7 +13,8 @@ export interface TfrecordWriter {
   /**
    * Appends a record. The bytes may be reused when the promise resolves; waiting for it keeps memory bounded.
    * Calls that are not awaited keep their order.
-   * @throws TypeError for anything but bytes; whatever the object writer threw, from then on; MillraceError `Closed` after `finalize` or `abort`.
+   * @throws TypeError for anything but bytes; whatever the object writer threw, from then on; MillraceError `Closed` after
+   * `finalize` or `abort`.
    */
   write(record: Uint8Array): Promise<void>
   /** Writes what is buffered and makes the file visible. */

@@ -18,6 +18,8 @@ import { run, wait } from '../util/promise.js'
  *
  * Order: kept. Memory: all elements, for as long as the dataset lives. State: the number of elements delivered, and which
  * pass they are of. A restore where the cache is empty or filled by another pass reads that pass again from its beginning.
+ * A checkpoint at which no part of the plan has the cache open (before the first element of a `repeat`, between the plans that the
+ * function of a `flatMap` returns) knows nothing of it: what follows is exact if nothing below the cache changes between passes.
  */
 export interface CacheParams {
   /** `Infinity` for no bound. */

@@ -40,6 +40,7 @@ export const collectBatch: Operator<CollectBatchParams> = {
     let faults = inner.faults?.slice() ?? [] // outputs since the restore before each failure that was thrown before it
     let outputs = 0 // of the decoding operator, since the restore
     let begun = { position: 0, decoded, outputs: 0 } // where the first row of the next batch is
+    let spoilt: { readonly error: unknown } | undefined // a row does not fit the others: as with batch, the whole batch fails
     let failed: number[] = [] // rows before each failure in this batch
 
     const begin = (): void => {
@@ -50,24 +51,42 @@ export const collectBatch: Operator<CollectBatchParams> = {
     const take = (element: unknown): void => {
       const ordinal = decoded++
       try {
-        if (drop > 0) stage.fn(element, undefined as never)
-        else collector.add(element, ordinal)
+        if (drop > 0 || spoilt !== undefined) stage.fn(element, undefined as never)
+        else collector.add(element, index + rows)
       } catch (error) {
-        if (rows > 0) failed.push(rows)
-        else begin()
-        if (faults[0] !== outputs) throw ctx.userError(error, ordinal, decode)
-        faults = faults.slice(1)
-        return
+        const failure = drop > 0 || spoilt !== undefined ? error : decodeFailure(element)
+        if (failure !== undefined) return pass(failure, ordinal)
+        spoilt = { error }
       }
       outputs++
       if (drop === 0) rows++
       else if (--drop === 0) begin()
     }
+    /** Why an element that could not be added cannot be decoded; undefined when it can, and only does not fit the batch. */
+    const decodeFailure = (element: unknown): unknown => {
+      try {
+        stage.fn(element, undefined as never)
+      } catch (error) {
+        return error
+      }
+      return undefined
+    }
+    /** Throws an error at an element, unless it was thrown before the checkpoint that this iteration began with. */
+    const pass = (error: unknown, ordinal: number): void => {
+      if (rows > 0) failed.push(rows)
+      else begin()
+      if (faults[0] !== outputs) throw ctx.userError(error, ordinal, decode)
+      faults = faults.slice(1)
+    }
     const finish = (): unknown[] => {
       index += rows
       rows = 0
       begin()
-      return [collector.finish()]
+      const complete = collector.finish()
+      if (spoilt === undefined) return [complete]
+      const { error } = spoilt
+      spoilt = undefined
+      throw error
     }
     return {
       pull: () =>

@@ -28,21 +28,21 @@ export const concatenate: Operator<ConcatenateParams> = {
     let from: State | undefined = savedInputs?.[0]
     let input: Input | undefined
 
+    function* step(max: number): Generator<PromiseLike<unknown>, unknown[] | null, unknown> {
+      for (;;) {
+        const inputNode = node.inputs[ordinal]
+        if (inputNode === undefined) return null
+        input ??= ctx.open(inputNode, { saved: from, branch: ordinal })
+        const chunk = yield* wait(input.pull(max))
+        if (chunk !== null) return chunk
+        const finished: Input = input
+        input = from = undefined
+        ordinal++
+        yield* wait(finished.close())
+      }
+    }
     return {
-      pull: max =>
-        run(function* () {
-          for (;;) {
-            const inputNode = node.inputs[ordinal]
-            if (inputNode === undefined) return null
-            input ??= ctx.open(inputNode, { saved: from, branch: ordinal })
-            const chunk = yield* wait(input.pull(max))
-            if (chunk !== null) return chunk
-            const finished = input
-            input = from = undefined
-            ordinal++
-            yield* wait(finished.close())
-          }
-        }),
+      pull: max => run(() => step(max)),
       save: () => ({ self: ordinal, inputs: input !== undefined ? [input.save()] : from !== undefined ? [from] : [] })
     }
   }

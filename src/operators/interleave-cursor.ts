@@ -152,8 +152,12 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
   const readAhead = (): void => {
     if (ahead === 0 || !asynchronous || restoring || closed || ctx.signal.aborted) return
     for (let k = 0, active = 0, next = 0; k < cycleLength && active < ahead && inFlight < ahead; k++) {
-      const inner = slots[(cycle + k) % cycleLength] ?? upcoming[next++] ?? (mayBegin() ? begin() : undefined)
-      if (inner === undefined) continue
+      const slot = (cycle + k) % cycleLength
+      const inner = slots[slot] ?? upcoming[next++] ?? (mayBegin() ? begin() : undefined)
+      if (inner === undefined) {
+        if (slot >= slots.length) k += cycleLength - 1 - slot // none was ever filled from there on
+        continue
+      }
       active++
       const limit = k === 0 && ahead < cycleLength ? blockLength - block : blockLength // its next turn is out of reach
       if (!inner.wants(limit) || bytes >= memoryBytes) continue
@@ -173,7 +177,11 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
   const leave = (inner: InnerDataset): void => {
     slots[inner.slot] = undefined
     live.splice(live.indexOf(inner), 1)
-    if (errors.length > 0) errors = errors.filter(error => error > (live[0]?.ordinal ?? index))
+    forgetErrors()
+  }
+  /** Only errors behind the oldest open slot will be met again after a restore. */
+  const forgetErrors = (): void => {
+    if (errors.length > 0) errors = errors.filter(error => error > (live[0]?.ordinal ?? Infinity))
   }
   const turnTo = (slot: number): void => {
     cycle = slot
@@ -227,6 +235,7 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
       upcoming.shift()
       reading = undefined
       errors.push(inner.ordinal)
+      forgetErrors()
     } else if (inner.source === undefined) leave(inner)
     return inner.raise()
   }
@@ -335,6 +344,7 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
       closed = true
       while (inFlight > 0) await change()
       await Promise.all(closings)
+      if (closeErrors.length > 0) throw closeErrors.shift()
     }
   }
 }

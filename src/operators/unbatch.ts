@@ -42,33 +42,35 @@ export const unbatch: Operator<UnbatchParams> = {
     let current: Slicer<unknown> | undefined
     let before: State = {} // where the input stood before the batch
 
-    return {
-      pull: max =>
-        run(function* () {
-          for (;;) {
-            if (current === undefined) {
-              before = input.save()
-              const chunk = yield* wait(input.pull(1))
-              if (chunk === null) return null
-              try {
-                current = slicer(chunk[0], 'batch')
-              } catch (error) {
-                row = 0
-                throw ctx.userError(error, index++)
-              }
-            }
-            const { rows, row: cut } = current
-            const first = row
-            const count = Math.min(max, rows - first)
-            row += count
-            if (row >= rows) {
-              current = undefined
-              row = 0
-              index++
-            }
-            if (count > 0) return Array.from({ length: count }, (_, i) => cut(first + i))
+    const cut = (batch: Slicer<unknown>, max: number): unknown[] => {
+      const out: unknown[] = []
+      for (let end = Math.min(batch.rows, row + max); row < end; row++) out.push(batch.row(row))
+      if (row >= batch.rows) {
+        current = undefined
+        row = 0
+        index++
+      }
+      return out
+    }
+    const step = function* (max: number): Generator<PromiseLike<unknown>, unknown[] | null, unknown> {
+      for (;;) {
+        if (current === undefined) {
+          before = input.save()
+          const chunk = yield* wait(input.pull(1))
+          if (chunk === null) return null
+          try {
+            current = slicer(chunk[0], 'batch')
+          } catch (error) {
+            row = 0
+            throw ctx.userError(error, index++)
           }
-        }),
+        }
+        const out = cut(current, max)
+        if (out.length > 0) return out
+      }
+    }
+    return {
+      pull: max => (current !== undefined && current.rows > row ? cut(current, max) : run(() => step(max))),
       save: () => ({ self: { index, row }, inputs: [current === undefined ? input.save() : before] })
     }
   }

@@ -145,7 +145,10 @@ export interface Stage {
 
 /** A batch in the making, filled by an operator that decodes straight into it. */
 export interface Collector {
-  /** Decodes an element as the next row, and keeps no reference to it. When it throws, the row does not count. */
+  /**
+   * Decodes an element as the next row, and keeps no reference to it. When it throws, the row does not count. `index` is the
+   * ordinal of the row in the input of the batch, for errors about rows that do not fit together.
+   */
   add(element: unknown, index: number): void
   /** The batch of the rows so far; the next `add` begins another. */
   finish(): unknown

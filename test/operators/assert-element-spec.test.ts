@@ -1,14 +1,13 @@
 import { describe, expect, test } from '@jest/globals'
 import { ndarray, ragged } from '../../src/array/ndarray.js'
+import type { PaddedShapes } from '../../src/array/pad.js'
 import { formatSpec, specOf } from '../../src/array/spec.js'
 import { Dataset } from '../../src/dataset.js'
-import { assertElementSpec, assertElementSpecParams } from '../../src/operators/assert-element-spec.js'
-import { paddedBatch, paddedBatchParams } from '../../src/operators/padded-batch.js'
 import { declaredSpec } from '../../src/plan/declared-spec.js'
 import { operatorConformance } from '../../src/testing/operator.js'
 import type { ElementSpec } from '../../src/types.js'
 
-const asserted = <T>(ds: Dataset<T>, spec: ElementSpec): Dataset<T> => ds.operator(assertElementSpec, assertElementSpecParams(spec)) as Dataset<T>
+const asserted = <T>(ds: Dataset<T>, spec: ElementSpec): Dataset<T> => ds.assertElementSpec(spec)
 const leaf = (dtype: string, ...shape: number[]) => ({ dtype, shape }) as ElementSpec
 const NUMBER = leaf('float32')
 
@@ -106,7 +105,7 @@ describe('the declared spec', () => {
   test('is batched with the elements', () => {
     expect(told(ds.batch(2))).toBe('{ x: uint8[?, ?, 3], y: float32[?] }')
     expect(told(ds.batch(2, { dropRemainder: true }))).toBe('{ x: uint8[2, ?, 3], y: float32[2] }')
-    const pad = (shapes: object) => ds.operator(paddedBatch, paddedBatchParams(2, { shapes } as never))
+    const pad = (shapes: PaddedShapes) => ds.paddedBatch(2, { shapes })
     expect(told(pad({ x: [7, -1] }))).toBe('{ x: uint8[?, 7, 3], y: float32[?] }')
     expect(told(pad({}))).toBe('{ x: uint8[?, ?, 3], y: float32[?] }')
   })
@@ -117,9 +116,31 @@ describe('the declared spec', () => {
   })
 
   test('holds for what comes out', async () => {
-    for (const batches of [ds.batch(3), ds.batch(2, { dropRemainder: true }), ds.operator(paddedBatch, paddedBatchParams(2, { shapes: { x: [7, -1] } }))]) {
+    for (const batches of [ds.batch(3), ds.batch(2, { dropRemainder: true }), ds.paddedBatch(2, { shapes: { x: [7, -1] } })]) {
       const declared = declaredSpec(batches.plan) as ElementSpec
       expect((await asserted(batches as Dataset<unknown>, declared).toArray()).length).toBe(2)
     }
+  })
+})
+
+describe('elementSpec', () => {
+  test('is the declared spec, without reading', async () => {
+    const unread = Dataset.from((): number[] => { throw new Error('read') })
+    expect(await unread.assertElementSpec(NUMBER).take(3).elementSpec()).toEqual(NUMBER)
+  })
+
+  test('is that of the first element where nothing is declared', async () => {
+    expect(formatSpec(await Dataset.range(5).map(x => ({ x, y: new Int8Array(3) })).batch(2).elementSpec())).toBe('{ x: float32[2], y: int8[2, 3] }')
+  })
+
+  test('does not count as an epoch', async () => {
+    const shuffled = () => Dataset.range(50).shuffle(50, { seed: 1 })
+    const ds = shuffled()
+    await ds.elementSpec()
+    expect(await ds.toArray()).toEqual(await shuffled().toArray())
+  })
+
+  test('of nothing is an error that says what to do', async () => {
+    await expect(Dataset.range(0).elementSpec()).rejects.toMatchObject({ name: 'MillraceError', message: expect.stringContaining('assertElementSpec') })
   })
 })

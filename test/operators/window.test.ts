@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import { Dataset } from '../../src/dataset.js'
-import { window, windowParams, type WindowOptions } from '../../src/operators/window.js'
+import type { WindowOptions } from '../../src/operators/window.js'
 import { operatorConformance } from '../../src/testing/operator.js'
 
-const windowed = (ds: Dataset<unknown>, size: number, options: WindowOptions = {}): Dataset<unknown> =>
-  ds.operator(window, windowParams(size, options, items => Dataset.from(items)))
+const windowed = (ds: Dataset<unknown>, size: number, options: WindowOptions = {}): Dataset<unknown> => ds.window(size, options)
 
 /** Windows as arrays, wherever they are in the structure. */
 async function read(value: unknown): Promise<unknown> {

@@ -1,7 +1,7 @@
 /**
  * Who competes. `build(steps, size)` makes, for a source of `n` numbers, a function that runs the pipeline once and returns
  * the sum of the first values of its batches, by which the results are compared. `elements` is `n`, so that one pass takes
- * long enough to time and not longer. Libraries are loaded when they are asked for.
+ * some milliseconds: long enough to time, and too short to be interrupted often. Libraries are loaded when they are asked for.
  */
 import { createRequire } from 'node:module'
 import { Readable, Transform } from 'node:stream'
@@ -11,7 +11,7 @@ const require = createRequire(import.meta.url)
 
 export const CONTENDERS = {
   millrace: {
-    elements: 1_000_000,
+    elements: 200_000,
     async load() {
       const { Dataset } = await millrace()
       return (n, steps, size) => {
@@ -26,7 +26,7 @@ export const CONTENDERS = {
   },
 
   'streaming-iterables': {
-    elements: 200_000,
+    elements: 10_000,
     async load() {
       const { batch, filter, map } = await import('streaming-iterables')
       const operators = { map, filter }
@@ -40,7 +40,7 @@ export const CONTENDERS = {
   },
 
   ix: {
-    elements: 100_000,
+    elements: 10_000,
     async load() {
       const { range } = await import('ix/asynciterable')
       const { buffer, filter, map } = await import('ix/asynciterable/operators')
@@ -55,7 +55,7 @@ export const CONTENDERS = {
   },
 
   'tfjs-data': {
-    elements: 50_000,
+    elements: 5_000,
     async load() {
       process.env.TF_CPP_MIN_LOG_LEVEL = '3'
       const warn = console.warn
@@ -76,7 +76,7 @@ export const CONTENDERS = {
   },
 
   'Node Transform': {
-    elements: 200_000,
+    elements: 10_000,
     async load() {
       return (n, steps, size) => async () => {
         const source = steps.reduce((source, [kind, fn]) => source.pipe(new Transform({
@@ -93,7 +93,7 @@ export const CONTENDERS = {
   },
 
   'Node Readable.map': {
-    elements: 50_000,
+    elements: 2_000,
     async load() {
       return (n, steps, size) => async () =>
         batched(steps.reduce((source, [kind, fn]) => source[kind](fn), Readable.from(numbers(n))), size)
@@ -101,7 +101,7 @@ export const CONTENDERS = {
   },
 
   RxJS: {
-    elements: 1_000_000,
+    elements: 100_000,
     async load() {
       const { bufferCount, filter, map, range } = await import('rxjs')
       const operators = { map, filter }

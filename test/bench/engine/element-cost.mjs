@@ -2,23 +2,24 @@ import { medianPass } from '../harness/measure.mjs'
 import { CONTENDERS } from './contenders.mjs'
 import { BATCH, LOOPS, OTHERS, WORK } from './pipelines.mjs'
 
-/** In a child: nanoseconds per source element of one contender. `polluted`: after ten other pipelines. */
+/** Elements that a contender has run before it is timed: enough for the compiler to settle. */
+const WARM_UP = 2_000_000
+const PASSES = 31
+
+/** In a child: nanoseconds per source element of one contender, or of the loop. `polluted`: after ten other pipelines. */
 export async function elementCost({ contender, work, polluted, scale }) {
   const loop = contender === 'loop'
   const { elements, load } = CONTENDERS[loop ? 'millrace' : contender]
-  const n = Math.max(1000, Math.round(elements * scale))
-  const slow = elements < 1_000_000
-  if (polluted || !loop) {
-    const build = await load()
-    if (polluted) await pollute(build, n / 20)
-    if (!loop) {
-      const pass = build(n, WORK[work], BATCH)
-      const [sum, expected] = [await pass(), await LOOPS[work](n)]
-      if (sum !== expected) throw new Error(`${contender} computed ${sum} where ${expected} is right`)
-      return { nanoseconds: await medianPass(pass, slow ? { warmUp: 1, passes: 3 } : { warmUp: 5, passes: 11 }) / n }
-    }
-  }
-  return { nanoseconds: await medianPass(() => LOOPS[work](n), { warmUp: 5, passes: 11 }) / n }
+  const n = Math.round(elements * scale)
+  const times = { warmUp: Math.min(15, Math.ceil(WARM_UP / n)), passes: PASSES }
+  const build = polluted || !loop ? await load() : undefined
+  if (polluted) await pollute(build, n / 10)
+  if (loop) return { nanoseconds: await medianPass(() => LOOPS[work](n), times) / n }
+
+  const pass = build(n, WORK[work], BATCH)
+  const [sum, expected] = [await pass(), await LOOPS[work](n)]
+  if (sum !== expected) throw new Error(`${contender} computed ${sum} where ${expected} is right`)
+  return { nanoseconds: await medianPass(pass, times) / n }
 }
 
 async function pollute(build, n) {

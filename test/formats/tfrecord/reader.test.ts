@@ -80,7 +80,7 @@ describe('blocks', () => {
 
   test('are taken once each when records are many blocks long, so that copying stays linear', async () => {
     const large = pseudoRandom(100_000, 5)
-    const bytes = concat([encodeRecord(new Uint8Array(3)), encodeRecord(large), encodeRecord(large.subarray(1)), encodeRecord(new Uint8Array(0))])
+    const bytes = concat([new Uint8Array(3), large, large.subarray(1), new Uint8Array(0)].map(encodeRecord))
     for (const [data, transient] of [[bytes, false], [bytes, true], [gzipSync(bytes), true]] as const) {
       const source = memorySource(data)
       const outcome = await readAll(source, { readBytes: 64, transient })
@@ -124,7 +124,7 @@ describe('elements', () => {
     expect(hex(all)).toEqual(RECORDS)
   })
 
-  test('of a transient read stay as they are until the chunk after the next is asked for, in a bounded number of buffers', async () => {
+  test('of a transient read stay until the chunk after the next is asked for, in a bounded number of buffers', async () => {
     // Large ones, each a chunk of its own, come alone and in runs.
     const records = Array.from({ length: 400 }, (_, i) => pseudoRandom(i % 7 === 0 || i % 40 < 5 ? 900 + i : 20 + (i % 50), i))
     const bytes = concat(records.map(encodeRecord))
@@ -258,7 +258,10 @@ describe('stopping', () => {
 
 describe('arguments', () => {
   test('that are none are refused by open', async () => {
-    const bad: readonly unknown[] = [{ compression: 'bzip2' }, { verify: 1 }, { readBytes: 15 }, { readBytes: 1.5 }, { maxRecordBytes: -1 }, { maxRecordBytes: 2 ** 31 }]
+    const bad: readonly unknown[] = [
+      { compression: 'bzip2' }, { verify: 1 }, { readBytes: 15 }, { readBytes: 1.5 },
+      { maxRecordBytes: -1 }, { maxRecordBytes: 2 ** 31 }
+    ]
     for (const options of bad) {
       await expect(tfrecord.open(memorySource(PLAIN), options as TfrecordOptions, { signal: new AbortController().signal }))
         .rejects.toThrow(/must be/)

@@ -25,7 +25,8 @@ export function memorySource(bytes: Uint8Array, uri = 'mem://bucket/file'): Memo
     gate: undefined,
     failure: undefined,
     async read(offset, into, { signal } = {}) {
-      if (offset < 0 || offset + into.length > bytes.length) throw new RangeError(`read of [${offset}, ${offset + into.length}) of ${bytes.length}`)
+      const end = offset + into.length
+      if (offset < 0 || end > bytes.length) throw new RangeError(`read of [${offset}, ${end}) of ${bytes.length}`)
       const ordinal = source.ranges.push([offset, into.length]) - 1
       signal?.throwIfAborted()
       source.mostUnderWay = Math.max(source.mostUnderWay, ++source.underWay)
@@ -121,11 +122,19 @@ export function generator(seed: number): (n: number) => number {
 }
 
 /** An object writer into memory that counts. */
-export function memoryWriter(): ObjectWriter & { readonly writes: Uint8Array[]; state: 'open' | 'finalized' | 'aborted'; failAt: number; mostUnderWay: number } {
+export interface MemoryWriter extends ObjectWriter {
+  readonly writes: Uint8Array[]
+  state: 'open' | 'finalized' | 'aborted'
+  /** Ordinal of the write that fails. */
+  failAt: number
+  mostUnderWay: number
+}
+
+export function memoryWriter(): MemoryWriter {
   let underWay = 0
-  const writer = {
-    writes: [] as Uint8Array[],
-    state: 'open' as 'open' | 'finalized' | 'aborted',
+  const writer: MemoryWriter = {
+    writes: [],
+    state: 'open',
     failAt: -1,
     mostUnderWay: 0,
     async write(bytes: Uint8Array) {

@@ -1,17 +1,23 @@
 import { describe, expect, test } from '@jest/globals'
 import { createHash } from 'node:crypto'
 import { encodeRecord, tfrecordWriter, type TfrecordWriterOptions } from '../../../formats/tfrecord/index.js'
-import { concat, fixture, fixtureJson, hex, memorySource, memoryWriter, pseudoRandom, readAll } from './support.js'
+import {
+  concat, fixture, fixtureJson, hex, memorySource, memoryWriter, pseudoRandom, readAll, type MemoryWriter
+} from './support.js'
 
 const expected = fixtureJson<{ readonly records: { readonly records: readonly string[] } }>('expected.json')
 const checked = fixtureJson<{
   readonly readBy: string
-  readonly files: readonly { readonly file: string; readonly sha256: string; readonly records: readonly { readonly length: number; readonly sha256: string }[] }[]
+  readonly files: readonly {
+    readonly file: string
+    readonly sha256: string
+    readonly records: readonly { readonly length: number; readonly sha256: string }[]
+  }[]
 }>('checked.json')
 const RECORDS = expected.records.records.map((text) => new Uint8Array(Buffer.from(text, 'base64')))
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-async function written(records: readonly Uint8Array[], options?: TfrecordWriterOptions): Promise<ReturnType<typeof memoryWriter>> {
+async function written(records: readonly Uint8Array[], options?: TfrecordWriterOptions): Promise<MemoryWriter> {
   const target = memoryWriter()
   const writer = tfrecordWriter(target, options)
   for (const record of records) await writer.write(record)
@@ -26,7 +32,7 @@ describe('encodeRecord', () => {
 
   test('refuses what is not bytes', () => {
     for (const record of [new Float32Array(2), [1, 2], 'text', undefined, new Uint8Array(2).buffer]) {
-      expect(() => encodeRecord(record as Uint8Array)).toThrow(TypeError)
+      expect(() => encodeRecord(record as unknown as Uint8Array)).toThrow(TypeError)
     }
     expect(encodeRecord(Buffer.from('x')).length).toBe(17)
   })
