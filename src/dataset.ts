@@ -1,6 +1,7 @@
 import type { Batched, PaddedBatched, Sliced, Unbatched } from './array/batched.js'
 import { checkNumberDType, type NumberDType } from './array/dtype.js'
 import { specOf } from './array/spec.js'
+import type { BatchOptions, FilesOptions, FunctionOptions, MapOptions, PrefetchOptions, ShuffleOptions, StoreOptions } from './dataset-options.js'
 import { iterate, type DatasetIterator, type IterateOptions } from './engine/iterate.js'
 import { MillraceError } from './errors.js'
 import { compileExampleParser, type ExampleSpec, type ParsedExample } from './example/index.js'
@@ -29,77 +30,16 @@ import { takeWhile, type TakeWhileParams } from './operators/take-while.js'
 import { unbatch, unbatchParams, type UnbatchParams } from './operators/unbatch.js'
 import { window, windowParams, type WindowOptions, type WindowParams } from './operators/window.js'
 import { zip, zipParams, type Zipped, type ZipNest } from './operators/zip.js'
-import { FINAL_RULES, RULES } from './optimizer/rules.js'
+import { optimizedPlan, optimizeInner } from './optimizer/optimized-plan.js'
 import { declaredSpec } from './plan/declared-spec.js'
 import { explain, type ExplainFormat } from './plan/explain.js'
 import { fingerprint } from './plan/fingerprint.js'
 import { cardinality, planNode, type Planned, type PlanNode } from './plan/node.js'
 import type { ElementContext, Operator } from './plan/operator.js'
-import { optimize } from './plan/rewrite.js'
 import { listUris, openUri, resolveFormat, resolveTfrecordOptions, type TfrecordOptions } from './resolve.js'
-import type { Store } from './store.js'
 import type { Cardinality, ElementSpec, Leaf, MaybePromise } from './types.js'
 import { checkFunction, checkInteger, checkKnob, checkOptions, checkSeed } from './util/check.js'
 import { callSite } from './util/site.js'
-
-/** Options of {@link Dataset.map}. */
-export interface MapOptions {
-  /** Promises in flight at once. Without it, each is awaited before the next call. Functions that return plain values run inline. */
-  readonly parallel?: number | 'auto'
-  /** False delivers results as they are ready instead of in order. @default true */
-  readonly deterministic?: boolean
-  /** Seed of `rng` in the function's context. @default derived from the iteration's */
-  readonly seed?: number
-}
-
-/** Options of operators that take a function. */
-export interface FunctionOptions {
-  /** Seed of `rng` in the function's context. @default derived from the iteration's */
-  readonly seed?: number
-}
-
-/** Options of {@link Dataset.batch}. */
-export interface BatchOptions<Drop extends boolean = boolean, D extends NumberDType = NumberDType> {
-  /** Leave out a last batch that is not full. @default false */
-  readonly dropRemainder?: Drop
-  /** Dtype of plain numbers. @default 'float32' */
-  readonly numbers?: D
-}
-
-/** Options of {@link Dataset.shuffle}. */
-export interface ShuffleOptions {
-  /** @default derived from the iteration's */
-  readonly seed?: number
-  /** A new order for every pass. @default true */
-  readonly reshuffleEachIteration?: boolean
-}
-
-/** Options of {@link Dataset.prefetch}. */
-export interface PrefetchOptions {
-  /** Fetch no further while the elements that wait hold that many bytes. @default 256 MiB */
-  readonly memoryBytes?: number
-}
-
-/** Options of sources that read from a store. */
-export interface StoreOptions {
-  /** Where the files are. @default the store for the scheme of each URI */
-  readonly store?: Store
-}
-
-/** Options of {@link Dataset.fromFiles}. */
-export interface FilesOptions<T, O = unknown> extends StoreOptions {
-  /** The name of a format, or the format itself. */
-  readonly format: string | Format<T, O>
-  /** The format's own options. */
-  readonly options?: O
-}
-
-/** How a plan is optimised; kept, so that it is done once per dataset and generated loops are reused. */
-interface Optimized {
-  readonly plan: PlanNode
-  readonly applied: readonly string[]
-}
-const OPTIMIZED = new WeakMap<PlanNode, Optimized>()
 
 /**
  * A sequence of elements, described but not yet read: a frozen plan.
@@ -436,7 +376,7 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
     checkOptions('iterator', options, ['signal', 'from', 'epoch', 'seed'])
     if (options.epoch !== undefined) checkInteger('iterator', 'epoch', options.epoch, 0)
     checkSeed('iterator', options.seed)
-    const iterator = iterate({ plan: this.plan, optimized: optimized(this.plan).plan as PlanNode<T>, optimize: plan => optimize(plan, RULES) }, { ...options, epoch: options.epoch ?? this.#epoch })
+    const iterator = iterate({ plan: this.plan, optimized: optimizedPlan(this.plan).plan, optimize: optimizeInner }, { ...options, epoch: options.epoch ?? this.#epoch })
     this.#epoch = Math.max(this.#epoch, iterator.epoch + 1)
     return iterator
   }
@@ -491,7 +431,7 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
   async elementSpec(options: Pick<IterateOptions, 'signal'> = {}): Promise<ElementSpec> {
     const declared = declaredSpec(this.plan)
     if (declared !== undefined) return declared
-    const iterator = iterate({ plan: this.plan, optimized: optimized(this.plan).plan as PlanNode<T>, optimize: plan => optimize(plan, RULES) }, { ...options, epoch: 0 })
+    const iterator = iterate({ plan: this.plan, optimized: optimizedPlan(this.plan).plan, optimize: optimizeInner }, { ...options, epoch: 0 })
     try {
       const step = await iterator.next()
       if (step.done !== true) return specOf(step.value)
@@ -504,7 +444,7 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
   /** The plan, and what the rules make of it, with cardinalities and knobs. For people, not for programs. */
   explain(options: { readonly format?: ExplainFormat } = {}): string {
     checkOptions('explain', options, ['format'])
-    const { plan, applied } = optimized(this.plan)
+    const { plan, applied } = optimizedPlan(this.plan)
     return explain(this.plan, plan, applied, options.format ?? 'text')
   }
 
@@ -532,21 +472,4 @@ function checkPatterns(where: string, patterns: string | readonly string[]): rea
   if (list.length === 0) throw new RangeError(`${where}: no files are named`)
   for (const pattern of list) if (typeof pattern !== 'string' || pattern === '') throw new TypeError(`${where}: a file name must be a string that is not empty, got ${JSON.stringify(pattern)}`)
   return list
-}
-
-function optimized(plan: PlanNode): Optimized {
-  let result = OPTIMIZED.get(plan)
-  if (result === undefined) {
-    const applied: string[] = []
-    const noted = RULES.map(rule => ({ ...rule, apply: (node: PlanNode) => note(rule.name, node, rule.apply(node)) }))
-    const note = (name: string, before: PlanNode, after: PlanNode): PlanNode => {
-      if (after !== before && !applied.includes(name)) applied.push(name)
-      return after
-    }
-    let best = optimize(plan, noted)
-    for (const rule of FINAL_RULES) best = note(rule.name, best, rule.apply(best))
-    result = { plan: best, applied }
-    OPTIMIZED.set(plan, result)
-  }
-  return result
 }

@@ -58,14 +58,14 @@ const RETRYABLE: ReadonlySet<ErrorKind> = new Set(['ShortRead', 'Throttled', 'Ti
 export class MillraceError extends Error {
   override readonly name = 'MillraceError'
   readonly kind: ErrorKind
-  readonly uri?: string
-  readonly offset?: number
-  readonly record?: number
-  readonly operator?: string
-  readonly index?: number
-  readonly keyPath?: string
-  readonly operation?: string
-  readonly site?: string
+  declare readonly uri?: string
+  declare readonly offset?: number
+  declare readonly record?: number
+  declare readonly operator?: string
+  declare readonly index?: number
+  declare readonly keyPath?: string
+  declare readonly operation?: string
+  declare readonly site?: string
 
   constructor(kind: ErrorKind, message: string, context: ErrorContext = {}) {
     super(message, context.cause === undefined ? undefined : { cause: context.cause })

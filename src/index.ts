@@ -1,10 +1,9 @@
 /** millrace: a data loader for machine learning. This door re-exports and holds no code. */
-export {
-  Dataset, type BatchOptions, type FilesOptions, type FunctionOptions, type MapOptions, type PrefetchOptions, type ShuffleOptions, type StoreOptions
-} from './dataset.js'
-export type { Batched, Sliced, Unbatched } from './array/batched.js'
+export { Dataset, type Windowed } from './dataset.js'
+export type { BatchOptions, FilesOptions, FunctionOptions, MapOptions, PrefetchOptions, ShuffleOptions, StoreOptions } from './dataset-options.js'
+export type { Batched, PaddedBatched, Sliced, Unbatched } from './array/batched.js'
 export type { NumberDType } from './array/dtype.js'
-export { isNdArray, isRaggedArray, ndarray, scalar } from './array/ndarray.js'
+export { isNdArray, isRaggedArray, ndarray, ragged as raggedArray, scalar } from './array/ndarray.js'
 export { equal } from './array/equal.js'
 export type { Checkpoint } from './engine/checkpoint.js'
 export type { DatasetIterator, IterateOptions, IteratorStats } from './engine/iterate.js'
@@ -13,11 +12,17 @@ export {
   bytesList, encodeExample, encodeSequenceExample, fixedLen, floatList, int64List, parseExample, parseSequenceExample, ragged, varLen,
   type ExampleSpec, type ParsedExample, type ParsedSequenceExample, type SequenceSpec
 } from './example/index.js'
+export type { CacheOptions } from './operators/cache.js'
 export type { GeneratorContext } from './operators/from.js'
+export type { InterleaveOptions } from './operators/interleave.js'
+export type { PaddedBatchOptions } from './operators/padded-batch.js'
+export type { WindowOptions } from './operators/window.js'
+export type { Zipped } from './operators/zip.js'
 export type { ElementContext } from './plan/operator.js'
 export type { TfrecordOptions } from './resolve.js'
 export type {
   Cardinality, DataOf, DType, ElementSpec, Json, Leaf, LeafSpec, MaybePromise, NdArray, Nest, NumericArray, RaggedArray, Shape
 } from './types.js'
+export { memoryStore, type MemoryStore } from './storage/memory.js'
 export { Rng } from './util/rng.js'
 export { writeTfrecord, type WriteTfrecordOptions, type WriteTfrecordResult } from './write.js'

@@ -53,8 +53,8 @@ function fault(
   kind: 'Corrupt' | 'Truncated' | 'Limit', place: Place, what: string, advice: string, next?: number
 ): MillraceError {
   const { uri, offset, record } = place
-  const which = record === undefined ? 'A record' : `Record ${record}`
-  const error = new MillraceError(kind, `${which} of ${uri}, at byte ${offset}: ${what}. ${advice}.`,
+  // Without the ordinal, which is not known after a resume: one damage has one text.
+  const error = new MillraceError(kind, `${uri}, record at byte ${offset}: ${what}. ${advice}.`,
     { uri, offset, operation: 'read', ...(record === undefined ? {} : { record }) })
   return next === undefined ? error : Object.defineProperty(error, 'next', { value: next, enumerable: true })
 }

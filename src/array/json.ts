@@ -31,7 +31,10 @@ export function decodeJson(json: Json): unknown {
 /** Bytes as base64 text. */
 export function toBase64(bytes: Uint8Array): string {
   let text = ''
-  for (let start = 0; start < bytes.length; start += 0x2000) text += String.fromCharCode(...bytes.subarray(start, start + 0x2000))
+  for (let start = 0; start < bytes.length; start += 0x2000) {
+    // `apply` takes any array-like; spreading would iterate, which is 5 × slower.
+    text += String.fromCharCode.apply(null, bytes.subarray(start, start + 0x2000) as unknown as number[])
+  }
   return btoa(text)
 }
 

@@ -97,7 +97,14 @@ export const collectBatch: Operator<CollectBatchParams> = {
             base = source.position
             at = 0
             chunk = []
-            const next: unknown[] | null = yield* wait(source.pull(size - rows))
+            let next: unknown[] | null
+            try {
+              next = yield* wait(source.pull(size - rows))
+            } catch (error) {
+              if (faults[0] !== outputs) throw error // else it was thrown before the checkpoint
+              faults = faults.slice(1)
+              continue
+            }
             if (next === null) return rows === 0 || dropRemainder ? null : finish()
             base = source.position - next.length // errors of the input take positions too
             if (rows === 0 && drop === 0) begun = { ...begun, position: base }

@@ -92,7 +92,7 @@ describe('scan', () => {
       return count
     }
     expect(await written(8, 640, true)).toBeLessThan(2 * 14) // and once to be measured
-    expect(await written(2 ** 20, 2050, true)).toBeLessThan(2 * 5)
+    expect(await written(2 ** 20, 8200, true)).toBeLessThan(2 * 5)
     let count = 0
     const state = { get bytes() { count++; return 1 } }
     await scanned(Dataset.range(10000), 0, () => [state, 1]).shard(10000, 0).first()

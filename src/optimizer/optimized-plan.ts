@@ -1,0 +1,39 @@
+import type { PlanNode } from '../plan/node.js'
+import { optimize, type Rule } from '../plan/rewrite.js'
+import { FINAL_RULES, RULES } from './rules.js'
+
+/** What the rules made of a plan. */
+export interface OptimizedPlan<T = unknown> {
+  readonly plan: PlanNode<T>
+  /** Names of the rules that changed something, in the order in which they first did. */
+  readonly applied: readonly string[]
+}
+
+/** Kept, so that it is done once per plan and generated loops are used again. */
+const OPTIMIZED = new WeakMap<PlanNode, OptimizedPlan>()
+
+/** The plan that is run in place of this one. */
+export function optimizedPlan<T>(plan: PlanNode<T>): OptimizedPlan<T> {
+  let result = OPTIMIZED.get(plan)
+  if (result === undefined) {
+    const applied: string[] = []
+    const noting = (rule: Rule): Rule => ({
+      name: rule.name,
+      apply(node) {
+        const after = rule.apply(node)
+        if (after !== node && !applied.includes(rule.name)) applied.push(rule.name)
+        return after
+      }
+    })
+    let best: PlanNode = optimize(plan, RULES.map(noting))
+    for (const rule of FINAL_RULES) best = noting(rule).apply(best)
+    result = { plan: best, applied }
+    OPTIMIZED.set(plan, result)
+  }
+  return result as OptimizedPlan<T>
+}
+
+/** The rules alone, for plans that are opened inside a running one: nothing is injected at their end. */
+export function optimizeInner(plan: PlanNode): PlanNode {
+  return optimize(plan, RULES)
+}

@@ -1,0 +1,59 @@
+import { join } from 'node:path'
+import { inChild, interleaved } from '../harness/measure.mjs'
+import { atLeast, row, timesTheRate } from '../harness/rows.mjs'
+import { KINDS, writeFiles } from './files.mjs'
+import { findPeers, PEERS, tfData } from './peers.mjs'
+
+export const title = 'tfrecord: file → CRC → Example → dense batches of 128'
+
+const MODULE = join(import.meta.dirname, 'read.mjs')
+
+const NOTES = [
+  'MB of file per second of wall-clock time, file in the page cache, CRC-32C of every length and record checked by all but the plain read',
+  'the plain read is the limit: four reused buffers of 4 MiB, nothing looked at; its ratio is the share of it that we reach',
+  'tf.data leaves bytes features as strings (no decode_raw), which is less work than our dense uint8 batch'
+]
+
+export async function run({ repeats, quick, peers, only, progress }) {
+  const failures = []
+  const found = await findPeers(peers)
+  const { files, remove } = await writeFiles(quick, progress)
+  try {
+    const chosen = files.filter(({ kind }) => kind.startsWith(only))
+    const results = await interleaved(chosen.flatMap(file => readers(file, found)), repeats, progress, failures)
+    const rows = chosen.flatMap(file => rowsOf(file.kind, results))
+    return { rows, notes: [...NOTES, ...found.notes], failures }
+  } finally {
+    await remove()
+  }
+}
+
+function readers(file, { npm, tensorflow }) {
+  const { feature, dtype, length } = KINDS[file.kind]
+  const all = [
+    ['plain', () => inChild(MODULE, 'readPlain', { file })],
+    ['millrace', () => inChild(MODULE, 'readMillrace', { file })],
+    ...(npm === true ? [['npm tfrecord', () => inChild(MODULE, 'readNpmTfrecord', { file, peers: PEERS })]] : []),
+    ...(tensorflow !== undefined ? [['tf.data', () => tfData({ ...file, feature, dtype, length })]] : [])
+  ]
+  return all.map(([name, run]) => ({ key: `${name}, ${file.kind}`, run }))
+}
+
+function rowsOf(kind, results) {
+  const rates = name => results.get(`${name}, ${kind}`)?.map(({ rate }) => rate / 1e6) ?? []
+  const ours = rates('millrace')
+  if (ours.length === 0) return []
+  const base = { name: `${kind} records`, unit: 'MB/s', ours, ratio: timesTheRate }
+  const against = (against, theirs, goal) => (theirs.length === 0 ? [] : [row({ ...base, against, theirs, goal })])
+  return [
+    ...against('plain read (limit)', rates('plain')),
+    ...against('npm tfrecord', rates('npm tfrecord'), atLeast(20)),
+    ...against('tf.data', rates('tf.data'), atLeast(1)),
+    row({
+      name: `${kind} records, iterator() to first batch`,
+      unit: 'ms',
+      ours: results.get(`millrace, ${kind}`).map(({ firstBatchMs }) => firstBatchMs),
+      goal: { text: '≤ 50 ms', holds: value => value <= 50 }
+    })
+  ]
+}
