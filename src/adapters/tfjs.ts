@@ -22,8 +22,8 @@ export type TfSource<T> = Pick<Dataset<T>, 'cardinality' | 'iterator'>
 /** Tensors as a model takes them: one, a list of them, or one for each name of an input or output. */
 export type TfTensors<X extends TfTensor = TfTensor> = X | X[] | { [name: string]: X }
 
-/** What `fitDataset` reads. */
-export interface TfBatch<X extends TfTensor = TfTensor> {
+/** What `fitDataset` reads. No interface, so that it is a `tf.TensorContainer` too. */
+export type TfBatch<X extends TfTensor = TfTensor> = {
   xs: TfTensors<X>
   ys: TfTensors<X>
 }
@@ -34,10 +34,10 @@ export interface TfOptions<X extends TfTensor = TfTensor> extends TensorOptions,
   readonly tf?: TensorFlow<X> | undefined
 }
 
-/** Options of {@link toTfDataset}. */
-export interface TfDatasetOptions<T, X extends TfTensor = TfTensor> extends TfOptions<X> {
-  /** Finds inputs and targets in an element. @default elements are `{ xs, ys }` or `[xs, ys]` */
-  readonly select?: ((element: T) => { readonly xs: unknown; readonly ys: unknown }) | undefined
+/** Options of {@link toTfDataset} for elements of any form. */
+export interface TfSelectOptions<T, X extends TfTensor = TfTensor> extends TfOptions<X> {
+  /** Finds inputs and targets in an element. */
+  readonly select: (element: T) => { readonly xs: unknown; readonly ys: unknown }
 }
 
 /** How much was read, and what it cost the reader. */
@@ -108,8 +108,8 @@ export type TfElement<T, X extends TfTensor = TfTensor> =
 export function toTfDataset<X extends TfTensor = TfTensor>(
   dataset: TfSource<{ readonly xs: unknown; readonly ys: unknown } | readonly [xs: unknown, ys: unknown]>, options?: TfOptions<X>
 ): TfDataset<X>
-export function toTfDataset<T, X extends TfTensor = TfTensor>(dataset: TfSource<T>, options: TfDatasetOptions<T, X>): TfDataset<X>
-export function toTfDataset<T>(dataset: TfSource<T>, options: TfDatasetOptions<T> = {}): TfDataset {
+export function toTfDataset<T, X extends TfTensor = TfTensor>(dataset: TfSource<T>, options: TfSelectOptions<T, X>): TfDataset<X>
+export function toTfDataset<T>(dataset: TfSource<T>, options: TfOptions & Partial<TfSelectOptions<T>> = {}): TfDataset {
   checkArguments('toTfDataset', dataset, options, ['select'])
   const { select } = options
   if (select !== undefined) checkFunction('toTfDataset', 'select', select)

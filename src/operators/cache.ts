@@ -50,23 +50,27 @@ export const cache: Operator<CacheParams, unknown> = {
     const [inputNode] = node.inputs
     if (inputNode === undefined) throw new TypeError('cache needs an input')
     const restored = saved as unknown as CacheState | undefined
-    const shelf = shelfOf(ctx, restored, savedInputs?.[0])
+    const start = savedInputs?.[0]
+    const shelf = shelfOf(ctx, restored, start)
     let source: Source | undefined // decided at the first pull: an earlier part of the plan may fill the cache until then
+    let opened: Input | undefined
 
-    const decide = (): Source => {
-      if (restored?.pass === undefined) return shelf.filled === undefined ? openFilling(ctx.pass, undefined, { at: 0 }) : replay(shelf.filled, 0)
-      return isOf(shelf.filled, restored, savedInputs?.[0]) ? replay(shelf.filled, restored.at) : openFilling(restored.pass, savedInputs?.[0], restored)
-    }
-    const openFilling = (pass: Pass, start: State | undefined, from: CacheState): Source => {
-      const input = ctx.open(inputNode, { pass, saved: start })
+    const open = (pass: Pass): Input => (opened ??= ctx.open(inputNode, { pass, saved: start }))
+    const filling = (pass: Pass, from: CacheState): Source => {
+      const input = open(pass)
       return fill({ input, pass, start: input.save(), from, memoryBytes, done: filled => { shelf.finish(filled) } })
+    }
+    const decide = (): Source => {
+      if (restored?.pass === undefined) return shelf.filled === undefined ? filling(ctx.pass, { at: 0 }) : replay(shelf.filled, 0)
+      return isOf(shelf.filled, restored, start) ? replay(shelf.filled, restored.at) : filling(restored.pass, restored)
     }
     return {
       pull: max => (source ??= decide()).pull(max),
       save(): Saved {
         if (source !== undefined) return source.save()
         if (restored?.pass !== undefined) return { self: saved as Json, inputs: [...(savedInputs ?? [])] }
-        return shelf.filled === undefined ? { self: { at: 0 }, inputs: [] } : replay(shelf.filled, 0).save()
+        // Undecided, but what the input begins with is known: a cache below may be filled.
+        return shelf.filled === undefined ? { self: { at: 0 }, inputs: [open(ctx.pass).save()] } : replay(shelf.filled, 0).save()
       }
     }
   }

@@ -52,7 +52,7 @@ beforeAll(async () => {
   jest.spyOn(console, 'warn').mockImplementation(() => undefined) // what TensorFlow.js says of faster backends and of data that end
   await tf.setBackend('cpu')
 })
-afterAll(() => jest.restoreAllMocks())
+afterAll(() => { jest.restoreAllMocks() })
 
 describe('fitDataset', () => {
   test('learns over several epochs, and leaves neither tensors nor iterators', async () => {

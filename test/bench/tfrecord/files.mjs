@@ -13,14 +13,14 @@ export const KINDS = {
 /** Different records, which then come round again: making them costs more than reading them. */
 const DISTINCT = 64
 
-/** Writes one file per kind into a folder of its own. `remove()` deletes it. */
-export async function writeFiles(quick, progress) {
+/** Writes one file for each kind whose name begins with `only`, into a folder of its own. `remove()` deletes it. */
+export async function writeFiles({ quick, only, progress }) {
   const { encodeExample, writeTfrecord } = await millrace()
   const folder = await mkdtemp(join(tmpdir(), 'millrace-bench-'))
   const remove = () => rm(folder, { recursive: true, force: true })
   try {
     const files = []
-    for (const [kind, { feature, dtype, length, megabytes }] of Object.entries(KINDS)) {
+    for (const [kind, { feature, dtype, length, megabytes }] of Object.entries(KINDS).filter(([kind]) => kind.startsWith(only))) {
       progress(`writing ${kind} records`)
       const records = Array.from({ length: DISTINCT }, (_, i) => encodeExample({ [feature]: values(dtype, length, i), label: BigInt(i) }))
       const count = Math.floor((quick ? 32 : megabytes) * 1e6 / (records[0].length + 16))

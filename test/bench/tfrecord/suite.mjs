@@ -17,11 +17,10 @@ const NOTES = [
 export async function run({ repeats, quick, peers, only, progress }) {
   const failures = []
   const found = await findPeers(peers)
-  const { files, remove } = await writeFiles(quick, progress)
+  const { files, remove } = await writeFiles({ quick, only, progress })
   try {
-    const chosen = files.filter(({ kind }) => kind.startsWith(only))
-    const results = await interleaved(chosen.flatMap(file => readers(file, found)), repeats, progress, failures)
-    const rows = chosen.flatMap(file => rowsOf(file.kind, results))
+    const results = await interleaved(files.flatMap(file => readers(file, found)), repeats, progress, failures)
+    const rows = files.flatMap(file => rowsOf(file.kind, results))
     return { rows, notes: [...NOTES, ...found.notes], failures }
   } finally {
     await remove()

@@ -1,0 +1,73 @@
+/**
+ * Shows how training goes: one line that is redrawn on a terminal, elsewhere a line for every tenth of an epoch.
+ *
+ * The model waits for data from the end of one training step to the beginning of the next.
+ */
+export function progressBar({ epochs, images, out = process.stdout }) {
+  let epoch = 0
+  let seen = 0
+  let sums = { size: 0, loss: 0, accuracy: 0 } // over the images of this epoch that this run has trained on
+  let trained = 0
+  let [steppingMs, waitedMs] = [0, 0]
+  let [mark, drawnAt] = [0, 0]
+
+  /** Milliseconds since it was called last. */
+  const lap = () => {
+    const before = mark
+    mark = performance.now()
+    return mark - before
+  }
+  const line = () => {
+    const { imagesPerSecond, waited } = bar.totals()
+    return [
+      `epoch ${epoch + 1}/${epochs}`,
+      '━'.repeat(Math.round((24 * seen) / images)).padEnd(24, '─'),
+      `${seen}/${images}`,
+      `${imagesPerSecond} images/s`,
+      `loss ${(sums.loss / sums.size).toFixed(4)}`,
+      `accuracy ${(sums.accuracy / sums.size).toFixed(4)}`,
+      `waited ${waited}`
+    ].join('  ')
+  }
+  const draw = atTenth => {
+    if (!out.isTTY) {
+      if (atTenth) out.write(`${line()}\n`)
+    } else if (atTenth || performance.now() - drawnAt > 100) {
+      drawnAt = performance.now()
+      out.write(`\r\x1b[K${line().slice(0, (out.columns || 120) - 1)}`)
+    }
+  }
+
+  const bar = {
+    /** Images of this epoch so far, those before an interruption included. */
+    get seen() {
+      return seen
+    },
+    epochBegin(number, alreadySeen) {
+      epoch = number
+      seen = alreadySeen
+      sums = { size: 0, loss: 0, accuracy: 0 }
+      lap()
+    },
+    batchBegin() {
+      waitedMs += lap()
+    },
+    batchEnd({ size, loss, accuracy }) {
+      steppingMs += lap()
+      const tenths = Math.floor((10 * seen) / images)
+      seen += size
+      trained += size
+      sums = { size: sums.size + size, loss: sums.loss + size * loss, accuracy: sums.accuracy + size * accuracy }
+      draw(Math.floor((10 * seen) / images) > tenths)
+    },
+    epochEnd() {
+      if (out.isTTY) out.write('\n')
+    },
+    /** Over all epochs of this run. */
+    totals() {
+      const ms = Math.max(steppingMs + waitedMs, 1)
+      return { imagesPerSecond: Math.round((1000 * trained) / ms), waited: `${((100 * waitedMs) / ms).toFixed(1)}%` }
+    }
+  }
+  return bar
+}
