@@ -6,6 +6,7 @@
  */
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isMillraceError } from 'millrace'
 import { toTfDataset } from 'millrace/tfjs'
 import { readCheckpoint, writeCheckpoint } from './checkpoint.js'
 import { prepare, testBatches, trainingBatches } from './data.js'
@@ -48,6 +49,10 @@ await model.fitDataset(train, {
       await writeCheckpoint(checkpointFile, { model, position: train.checkpoint(), seen: bar.seen })
     }
   }
+}).catch(error => {
+  if (!isMillraceError(error, 'Checkpoint')) throw error // thrown when the pipeline is another one than before the stop
+  console.error(`${error.message}\nTo begin anew: npm start -- --fresh`)
+  process.exit(1)
 })
 await train.close()
 

@@ -18,6 +18,6 @@ export function newModel(seed) {
       tf.layers.dense({ units: 10, activation: 'softmax', kernelInitializer: weights(2) })
     ]
   })
-  model.compile({ optimizer: tf.train.adam(0.002), loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] })
+  model.compile({ optimizer: tf.train.momentum(0.1, 0.9), loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] })
   return model
 }

@@ -71,15 +71,11 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
   const epoch = from?.epoch ?? options.epoch ?? 0
   const seed = from?.seed ?? options.seed ?? Math.floor(Math.random() * 2 ** 32)
   const controller = new AbortController()
-  const iteration: Iteration = { signal: controller.signal, aborted: false, seed, optimize, stages: [] }
+  const iteration: Iteration = { signal: controller.signal, aborted: false, seed, optimize, stages: new Map() }
   const end = (reason: unknown): void => {
     iteration.aborted = true
     controller.abort(reason)
   }
-  const abort = (): void => end(options.signal?.reason)
-  if (options.signal?.aborted === true) abort()
-  else options.signal?.addEventListener('abort', abort, { once: true })
-
   let root: Input<T> | undefined = openPlan(optimized, iteration, { epoch, branch: 0 }, from?.state, true)
   let delivered = 0
   let mark: Mark = { state: from?.state ?? {}, delivered: 0 }
@@ -96,9 +92,16 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
     const drop = (mark.state.drop ?? 0) + delivered - mark.delivered
     return drop > 0 ? { ...mark.state, drop } : mark.state
   }
+  const abort = (): void => {
+    if (pulling) last ??= positionNow() // what the pull under way has taken is not delivered
+    end(options.signal?.reason)
+  }
+  if (options.signal?.aborted === true) abort()
+  else options.signal?.addEventListener('abort', abort, { once: true })
+
   const close = (): Promise<void> => {
     closing ??= (async () => {
-      last = positionNow()
+      last ??= positionNow()
       const opened = root
       root = undefined
       options.signal?.removeEventListener('abort', abort)
@@ -108,17 +111,19 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
     return closing
   }
   const deliver = (chunk: T[] | null): MaybePromise<IteratorResult<T, undefined>> => {
+    if (pulling && iteration.aborted) return failed(controller.signal.reason) // it was told that this element is not delivered
     pulling = false
     if (chunk === null) return close().then(() => ({ done: true, value: undefined }))
     delivered++
     return { done: false, value: chunk[0] as T }
   }
-  const failed = async (error: unknown): Promise<IteratorResult<T, undefined>> => {
+  async function failed(error: unknown): Promise<IteratorResult<T, undefined>> {
     pulling = false
+    const aborted = iteration.aborted // then whatever came was not delivered, an error neither
     const closedBefore = closing !== undefined
-    if (iteration.aborted || closesOnError) await close().catch(() => undefined)
+    if (aborted || closesOnError) await close().catch(() => undefined)
     if (closedBefore && options.signal?.aborted !== true) return { done: true, value: undefined }
-    throw error
+    throw aborted ? controller.signal.reason : error
   }
   const step = (): MaybePromise<IteratorResult<T, undefined>> => {
     if (options.signal?.aborted === true) return failed(options.signal.reason)
@@ -156,7 +161,7 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
       return { done: true, value: undefined }
     },
     checkpoint: () => makeCheckpoint(names, epoch, seed, positionNow()),
-    stats: () => ({ elements: delivered, stages: iteration.stages.map(stage => ({ ...stage })) }),
+    stats: () => ({ elements: delivered, stages: [...iteration.stages.values()].map(stage => ({ ...stage })) }),
     close,
     [Symbol.asyncDispose]: close,
     [Symbol.asyncIterator]() {

@@ -19,8 +19,8 @@ const SAMPLE = 15 // every 16th pull is timed: a clock costs as much as a cheap 
 export function openPlan<T>(node: PlanNode<T>, iteration: Iteration, place: Place, saved?: State, listed = false): Input<T> {
   const inputs = node.op.lazyInputs === true ? [] : openInputs(node, iteration, place, saved, listed)
   if (node.op.transparent === true) saved = undefined // its state was its input's
-  const stats: StageStats = { operator: node.op.name, depth: node.depth, elements: 0, pulls: 0, busyMs: 0 }
-  if (listed) iteration.stages.push(stats)
+  const stats = (listed ? iteration.stages.get(node) : undefined) ?? { operator: node.op.name, depth: node.depth, elements: 0, pulls: 0, busyMs: 0 }
+  if (listed) iteration.stages.set(node, stats)
   return new Running(node, iteration, place, inputs, saved, stats, listed)
 }
 

@@ -12,8 +12,8 @@ export interface Iteration {
   readonly seed: number
   /** Applies the rules to a plan that is opened while running. */
   readonly optimize: (plan: PlanNode) => PlanNode
-  /** One entry per opened node, in the order of opening; those of plans opened while running are not listed. */
-  readonly stages: StageStats[]
+  /** One entry per node of the plan, in the order of opening; a node that is opened again goes on with its own. */
+  readonly stages: Map<PlanNode, StageStats>
 }
 
 /** Where in the iteration a cursor is: which pass, and which of several plans opened by one operator. */
@@ -74,7 +74,7 @@ export function userError(iteration: Iteration, node: PlanNode, error: unknown, 
     ...ours,
     operator: node.op.name,
     index,
-    ...(node.site !== undefined && { site: node.site }),
+    ...siteOf(node),
     cause: error
   })
 }
@@ -84,10 +84,17 @@ export function operatorError(iteration: Iteration, node: PlanNode, error: unkno
   if (isMillraceError(error) || (iteration.signal.aborted && (error === iteration.signal.reason || isAbort(error)))) return error
   return new MillraceError('UserFunction', `${node.op.name}: ${messageOf(error)}${from(node)}`, {
     operator: node.op.name,
-    ...(node.site !== undefined && { site: node.site }),
+    ...siteOf(node),
     cause: error
   })
 }
 
 const isAbort = (error: unknown): boolean => (error as { name?: unknown } | null)?.name === 'AbortError'
-const from = (node: PlanNode): string => (node.site === undefined ? '' : ` (added ${node.site})`)
+const siteOf = (node: PlanNode): { site?: string } => {
+  const site = node.site?.()
+  return site === undefined ? {} : { site }
+}
+const from = (node: PlanNode): string => {
+  const { site } = siteOf(node)
+  return site === undefined ? '' : ` (added ${site})`
+}

@@ -58,7 +58,7 @@ export const cache: Operator<CacheParams, unknown> = {
     const open = (pass: Pass): Input => (opened ??= ctx.open(inputNode, { pass, saved: start }))
     const filling = (pass: Pass, from: CacheState): Source => {
       const input = open(pass)
-      return fill({ input, pass, start: input.save(), from, memoryBytes, done: filled => { shelf.finish(filled) } })
+      return fill({ input, pass, start: start ?? input.save(), from, memoryBytes, done: filled => { shelf.finish(filled) } })
     }
     const decide = (): Source => {
       if (restored?.pass === undefined) return shelf.filled === undefined ? filling(ctx.pass, { at: 0 }) : replay(shelf.filled, 0)

@@ -55,7 +55,7 @@ export const collectBatch: Operator<CollectBatchParams> = {
         else collector.add(element, index + rows)
       } catch (error) {
         const failure = drop > 0 || spoilt !== undefined ? error : decodeFailure(element)
-        if (failure !== undefined) return pass(failure, ordinal)
+        if (failure !== undefined) return pass(ctx.userError(failure, ordinal, decode))
         spoilt = { error }
       }
       outputs++
@@ -72,10 +72,10 @@ export const collectBatch: Operator<CollectBatchParams> = {
       return undefined
     }
     /** Throws an error at an element, unless it was thrown before the checkpoint that this iteration began with. */
-    const pass = (error: unknown, ordinal: number): void => {
-      if (rows > 0) failed.push(rows)
+    const pass = (error: unknown): void => {
+      if (drop === 0 && rows > 0) failed.push(rows)
       else begin()
-      if (faults[0] !== outputs) throw ctx.userError(error, ordinal, decode)
+      if (faults[0] !== outputs) throw error
       faults = faults.slice(1)
     }
     const finish = (): unknown[] => {
@@ -101,8 +101,10 @@ export const collectBatch: Operator<CollectBatchParams> = {
             try {
               next = yield* wait(source.pull(size - rows))
             } catch (error) {
-              if (faults[0] !== outputs) throw error // else it was thrown before the checkpoint
-              faults = faults.slice(1)
+              if (ctx.signal.aborted) throw error
+              base = source.position
+              decoded++ // an error takes an index in every operator that it passes
+              pass(error)
               continue
             }
             if (next === null) return rows === 0 || dropRemainder ? null : finish()
@@ -119,7 +121,7 @@ export const collectBatch: Operator<CollectBatchParams> = {
           self: index,
           inputs: [{
             self: drop > 0 ? decoded : begun.decoded,
-            inputs: [source.stateAt(position, source.position)],
+            inputs: [source.stateAt(position)],
             ...(drop > 0 && { drop }),
             ...(faultsNow.length > 0 && { faults: faultsNow })
           }]

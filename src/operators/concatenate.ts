@@ -43,7 +43,11 @@ export const concatenate: Operator<ConcatenateParams> = {
     }
     return {
       pull: max => run(() => step(max)),
-      save: () => ({ self: ordinal, inputs: input !== undefined ? [input.save()] : from !== undefined ? [from] : [] })
+      save() {
+        const inputNode = node.inputs[ordinal]
+        if (inputNode !== undefined) input ??= ctx.open(inputNode, { saved: from, branch: ordinal })
+        return { self: ordinal, inputs: input === undefined ? [] : [input.save()] }
+      }
     }
   }
 }

@@ -9,7 +9,7 @@ const AUTO_PARALLEL = 16
 /** Elements that may overtake a slow one when order is given up; their ordinals are part of the state. */
 const MOST_OVERTAKING = 4096
 
-/** One element under way or waiting for delivery. An error of the input takes a position, but no index. */
+/** One element under way or waiting for delivery. An error of the input takes a place among them, and an index. */
 interface Slot {
   readonly position: number
   readonly index: number
@@ -71,7 +71,7 @@ export function openParallelMap(params: MapParams, input: Input, ctx: OpenContex
     started = 0
   }
   const inputFailed = (error: unknown): void => {
-    queue.push({ position: waitingFrom, index, status: 'input-failed', outcome: error })
+    queue.push({ position: waitingFrom, index: ctx.signal.aborted ? index : index++, status: 'input-failed', outcome: error })
     waitingFrom++
   }
   /** Starts and reads until enough is under way; never waits. */

@@ -20,33 +20,33 @@ export const repeat: Operator<RepeatParams, unknown> = {
   noOp: ({ count }) => count === 1,
   lazyInputs: true,
 
-  open({ params: { count }, node, saved, savedInputs, ctx }) {
-    const [inputNode] = node.inputs
+  open({ params: { count }, node: { inputs: [inputNode] }, saved, savedInputs, ctx }) {
     if (inputNode === undefined) throw new TypeError('repeat needs an input')
+    const open = (): Input => ctx.open(inputNode, { saved: from, epoch: ctx.epoch * Math.max(1, count) + pass })
     const restored = (saved ?? { pass: 0, empty: true }) as { readonly pass: number; readonly empty: boolean }
     let { pass, empty } = restored
     let from: State | undefined = savedInputs?.[0]
     let input: Input | undefined
 
+    function* next(max: number): Generator<PromiseLike<unknown>, unknown[] | null, unknown> {
+      while (count < 0 || pass < count) {
+        input ??= open()
+        const chunk = yield* wait(input.pull(max))
+        if (chunk !== null) {
+          empty = false
+          return chunk
+        }
+        yield* wait(input.close())
+        input = from = undefined
+        if (empty && count < 0) return null
+        pass++
+        empty = true
+      }
+      return null
+    }
     return {
-      pull: max =>
-        run(function* () {
-          while (count < 0 || pass < count) {
-            input ??= ctx.open(inputNode, { saved: from, epoch: ctx.epoch * Math.max(1, count) + pass })
-            const chunk = yield* wait(input.pull(max))
-            if (chunk !== null) {
-              empty = false
-              return chunk
-            }
-            yield* wait(input.close())
-            input = from = undefined
-            if (empty && count < 0) return null
-            pass++
-            empty = true
-          }
-          return null
-        }),
-      save: () => ({ self: { pass, empty }, inputs: input !== undefined ? [input.save()] : from !== undefined ? [from] : [] })
+      pull: max => run(() => next(max)),
+      save: () => ({ self: { pass, empty }, inputs: count < 0 || pass < count ? [(input ??= open()).save()] : [] })
     }
   }
 }

@@ -73,6 +73,9 @@ export function callStage(stage: BoundStage, value: unknown, counts: readonly nu
   return stage.context === null ? stage.fn(value) : stage.fn(value, stage.context((counts[stage.counter] as number) - 1))
 }
 
+/** How many elements are interpreted before a loop is generated. Tests change it, to run both forms on everything. */
+export const generation = { after: 1024 }
+
 /** Makes every generated text different: V8 shares type feedback between functions of the same text, which costs 4 ×. */
 let serial = 0
 let mayGenerate: boolean | undefined

@@ -2,7 +2,7 @@ import type { PlanNode } from '../plan/node.js'
 import type { Cursor, Input, OpenContext, Saved, Stage, State } from '../plan/operator.js'
 import type { Json, MaybePromise } from '../types.js'
 import { isPromise, run, wait } from '../util/promise.js'
-import { callStage, codeGenerationAllowed, DONE, FAILED, generatedLoop, interpretedLoop, type BoundStage, type Frame, type StageLoop } from './stage-loop.js'
+import { callStage, codeGenerationAllowed, DONE, FAILED, generatedLoop, generation, interpretedLoop, type BoundStage, type Frame, type StageLoop } from './stage-loop.js'
 
 /** A node whose operator is a stage, with the stage that it makes. */
 export interface StageNode {
@@ -25,7 +25,8 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
   const input = ctx.open(inputNode, { saved: restored.input })
   const { bound, firstOfCounter } = bind(chain, ctx)
   const frame: Frame = { at: 0, stage: 0, value: undefined, outcome: undefined, counts: firstOfCounter.map(s => restored.counts[s] ?? 0) }
-  const loop = loopFor(bound, key)
+  let loop = COMPILED.get(key) ?? interpretedLoop(bound)
+  let interpreted = !COMPILED.has(key)
   const source = ctx.track(input, TRACK_EVERY)
   const drops = restored.drops.some(drop => drop > 0) ? restored.drops : undefined
   let chunk: readonly unknown[] = []
@@ -40,6 +41,15 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
       error: ctx.userError(error, (counted[reached] as number) - 1, (chain[stage] as StageNode).node),
       counts: counted.map((count, counter) => (counter <= reached ? count - 1 : count))
     }
+    countError(reached + 1)
+  }
+  /** An error takes an index in every stage that it passes, so that those of later elements do not depend on fusion. */
+  const countError = (from: number): void => {
+    for (let counter = from; counter < frame.counts.length; counter++) frame.counts[counter] = (frame.counts[counter] as number) + 1
+  }
+  const throwInput = (error: unknown): never => {
+    if (!ctx.signal.aborted) countError(0)
+    throw error
   }
 
   /** The rest of an element whose stage returned a promise, or that runs while outputs of single stages are left out. */
@@ -89,8 +99,10 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
       if (inputError !== undefined || failure !== undefined) {
         if (out.length > 0) return out // first what came before
         const { error } = (inputError ?? failure) as { error: unknown }
-        if (inputError === undefined) frame.at++
+        const ofInput = inputError !== undefined
         inputError = failure = undefined
+        if (ofInput) throwInput(error)
+        frame.at++
         throw error
       }
       if (frame.at < chunk.length) {
@@ -123,15 +135,25 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
       chunk = next
       frame.at = 0
     } catch (error) {
-      if (out.length === 0) throw error
+      if (out.length === 0) throwInput(error)
       inputError = { error }
       return out
     }
     return run(() => fill(max, out))
   }
 
+  /** Generating a loop costs as much as interpreting some hundred elements: short-lived plans are spared it. */
+  const compile = (): void => {
+    interpreted = false
+    if (!codeGenerationAllowed()) return
+    loop = generatedLoop(bound)
+    // Loops that make contexts belong to one iteration; all others serve every iteration over the plan.
+    if (bound.every(stage => stage.context === null)) COMPILED.set(key, loop)
+  }
+
   return {
     pull(max) {
+      if (interpreted && (frame.counts[0] as number) - (restored.counts[0] ?? 0) >= generation.after) compile()
       if (frame.at < chunk.length || failure !== undefined || inputError !== undefined || drops !== undefined) return run(() => fill(max, []))
       // The fast path: chunks that are here, and stages that return plain values.
       const out: unknown[] = []
@@ -142,7 +164,7 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
         try {
           next = source.pull(max - out.length)
         } catch (error) {
-          if (out.length === 0) throw error
+          if (out.length === 0) throwInput(error)
           inputError = { error }
           return out
         }
@@ -180,15 +202,6 @@ function bind(chain: readonly StageNode[], ctx: OpenContext): { bound: BoundStag
     return { kind: stage.kind, fn: stage.fn as BoundStage['fn'], context: wantsContext(stage.fn) ? ctx.elementContexts(stage.seed, node) : null, counter: mine }
   })
   return { bound, firstOfCounter }
-}
-
-/** Loops that make contexts belong to one iteration; all others serve every iteration over the plan. */
-function loopFor(bound: readonly BoundStage[], key: object): StageLoop {
-  if (!codeGenerationAllowed()) return interpretedLoop(bound)
-  if (bound.some(stage => stage.context !== null)) return generatedLoop(bound)
-  const loop = COMPILED.get(key) ?? generatedLoop(bound)
-  COMPILED.set(key, loop)
-  return loop
 }
 
 /**

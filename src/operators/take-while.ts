@@ -37,7 +37,7 @@ export const takeWhile: Operator<TakeWhileParams> = {
           source.release(source.position)
           element = yield* wait(source.pull(1))
         } catch (error) {
-          held = { error, taken: 0 }
+          held = { error, taken: ctx.signal.aborted ? 0 : 1 } // an error of the input takes an index too
           break
         }
         if (element === null) {

@@ -11,6 +11,7 @@ export interface OptimizedPlan<T = unknown> {
 
 /** Kept, so that it is done once per plan and generated loops are used again. */
 const OPTIMIZED = new WeakMap<PlanNode, OptimizedPlan>()
+const INNER = new WeakMap<PlanNode, PlanNode>()
 
 /** The plan that is run in place of this one. */
 export function optimizedPlan<T>(plan: PlanNode<T>): OptimizedPlan<T> {
@@ -35,5 +36,7 @@ export function optimizedPlan<T>(plan: PlanNode<T>): OptimizedPlan<T> {
 
 /** The rules alone, for plans that are opened inside a running one: nothing is injected at their end. */
 export function optimizeInner(plan: PlanNode): PlanNode {
-  return optimize(plan, RULES)
+  let result = INNER.get(plan)
+  if (result === undefined) INNER.set(plan, (result = optimize(plan, RULES)))
+  return result
 }

@@ -6,10 +6,13 @@ export interface PlanNode<T = unknown> {
   readonly op: Operator<any, T> // eslint-disable-line @typescript-eslint/no-explicit-any -- an open set of parameters
   readonly params: unknown
   readonly inputs: readonly PlanNode[]
-  /** Distance from the farthest source when the plan was built. Rules keep it, so random numbers do not depend on them. */
+  /**
+   * Distance from the farthest source when the plan was built, transparent operators not counted. It is part of the key of random
+   * numbers, so rules keep it.
+   */
   readonly depth: number
-  /** Where in user code the operator was added. */
-  readonly site: string | undefined
+  /** Tells where in user code the operator was added: `at file:line:column`. */
+  readonly site: (() => string | undefined) | undefined
 }
 
 /** Anything that has a plan: a `Dataset`. Operators whose functions return datasets ask for no more. */
@@ -18,12 +21,12 @@ export interface Planned<T = unknown> {
 }
 
 /** Makes a node. Params are frozen, one level deep. */
-export function planNode<P, T>(op: Operator<P, T>, params: P, inputs: readonly PlanNode[] = [], site?: string): PlanNode<T> {
+export function planNode<P, T>(op: Operator<P, T>, params: P, inputs: readonly PlanNode[] = [], site?: () => string | undefined): PlanNode<T> {
   return Object.freeze({
     op,
     params: Object.freeze(params),
     inputs: Object.freeze(inputs.slice()),
-    depth: inputs.reduce((most, input) => Math.max(most, input.depth + 1), 0),
+    depth: inputs.reduce((most, input) => Math.max(most, input.depth + (op.transparent === true ? 0 : 1)), 0),
     site
   })
 }

@@ -115,6 +115,26 @@ export function operatorConformance({ make, same = [], options = { seed: 7, epoc
     })
     return cases
   }
+  cases.push({
+    name: 'a checkpoint after an abort restores what was not delivered',
+    async run() {
+      const whole = await events(make().iterator(options))
+      for (let stop = 0; stop < whole.length; stop++) {
+        const controller = new AbortController()
+        const iterator = make().iterator({ ...options, signal: controller.signal })
+        for (let i = 0; i < stop; i++) await event(iterator)
+        const pending = event(iterator)
+        controller.abort(new Error('stop'))
+        const last = await pending // delivered, when nothing had to be waited for
+        const from = roundTrip(iterator.checkpoint())
+        await iterator.close()
+        const tail = await events(make().iterator({ from }))
+        const begun = last === undefined || ('error' in last && last.error === 'stop') ? stop : stop + 1
+        if (deterministic) expectEvents(`the rest after an abort during element ${stop}`, whole.slice(begun), tail, true)
+        else if (tail.length !== whole.length - begun) throw new Error(`${tail.length} elements came after an abort during element ${stop}`)
+      }
+    }
+  })
   same.forEach((other, k) => {
     cases.push({
       name: `variant ${k + 1} gives the same elements`,

@@ -1,5 +1,6 @@
-import { describe, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, test } from '@jest/globals'
 import { Dataset } from '../../src/dataset.js'
+import { generation } from '../../src/operators/stage-loop.js'
 import { operatorConformance } from '../../src/testing/operator.js'
 
 const slow = async <T>(value: T): Promise<T> => {
@@ -38,6 +39,7 @@ const SUBJECTS: Record<string, [() => Dataset<unknown>, ...(() => Dataset<unknow
   filter: [() => Dataset.range(30).filter(x => x % 3 === 0)],
   'filter of promises': [() => Dataset.range(30).filter(async x => (await slow(x)) % 3 === 0)],
   'fused stages': [() => Dataset.range(60).map(x => x + 1).filter(x => x % 2 === 1).map((x, { index }) => [x, index] as const).filter(([x]) => x % 5 !== 0).map(([x, i], { index, rng }) => [x, i, index, rng.integer(9)])],
+  'indices behind failures': [() => Dataset.range(40).map(failing).map((x, { index }) => [x, index]).filter((_, { index }) => index % 3 !== 0).map((x, { index, rng }) => [x, index, rng.integer(99)]), () => Dataset.range(40).map(failing).prefetch(2).map((x, { index }) => [x, index]).prefetch(2).filter((_, { index }) => index % 3 !== 0).prefetch(1).map((x, { index, rng }) => [x, index, rng.integer(99)], { parallel: 1 }), () => Dataset.range(40).map(failing, { parallel: 3 }).map((x, { index }) => [x, index], { parallel: 2 }).filter((_, { index }) => index % 3 !== 0).map((x, { index, rng }) => [x, index, rng.integer(99)], { parallel: 4 })],
   'fused stages with failures': [() => Dataset.range(60).map(failing).filter(x => x % 3 !== 0).map(x => failing(x + 1)).filter(async x => (await slow(x)) % 4 !== 0)],
   take: [() => Dataset.range(20).filter(x => x > 2).take(7)],
   skip: [() => Dataset.range(20).filter(x => x > 2).skip(7)],
@@ -65,9 +67,17 @@ const SUBJECTS: Record<string, [() => Dataset<unknown>, ...(() => Dataset<unknow
     asyncSource(60).shuffle(10, { seed: 3 }).map(failingLater, { parallel }).filter(x => x % 3 !== 0).prefetch(size).batch(4).repeat(2).prefetch(size)) as never
 }
 
-for (const [name, [make, ...same]] of Object.entries(SUBJECTS)) {
-  describe(name, () => {
-    for (const check of operatorConformance({ make, same })) test(check.name, check.run)
+// Once with loops that are interpreted, once with loops that are generated from the first element on.
+for (const [form, after] of [['interpreted', Infinity], ['generated', 0]] as const) {
+  describe(form, () => {
+    const usual = generation.after
+    beforeAll(() => { generation.after = after })
+    afterAll(() => { generation.after = usual })
+    for (const [name, [make, ...same]] of Object.entries(SUBJECTS)) {
+      describe(name, () => {
+        for (const check of operatorConformance({ make, same })) test(check.name, check.run)
+      })
+    }
   })
 }
 
