@@ -32,7 +32,6 @@ export default tseslint.config(
       'no-unused-labels': 'error',
       'no-useless-escape': 'error',
       'no-var': 'error',
-      'object-shorthand': ['error', 'always', { avoidQuotes: true }],
       'prefer-const': ['error', { destructuring: 'all' }],
       'use-isnan': 'error',
       'valid-typeof': 'error',
@@ -79,7 +78,7 @@ export default tseslint.config(
   {
     name: 'the generated loop',
     files: ['src/operators/stage-loop.ts'],
-    rules: { '@typescript-eslint/no-implied-eval': 'off' }
+    rules: { '@typescript-eslint/no-implied-eval': 'off', '@typescript-eslint/no-unsafe-call': 'off' }
   },
   {
     name: 'tests',
@@ -91,6 +90,7 @@ export default tseslint.config(
       '@typescript-eslint/no-unsafe-call': 'off',
       '@typescript-eslint/no-unsafe-member-access': 'off',
       '@typescript-eslint/no-unsafe-return': 'off',
+      '@typescript-eslint/no-non-null-assertion': 'off',
       // Awaiting what may be a promise, and types that say more than inference, are what some tests are about.
       '@typescript-eslint/await-thenable': 'off',
       '@typescript-eslint/no-unnecessary-type-assertion': 'off'

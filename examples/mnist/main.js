@@ -34,7 +34,7 @@ await model.fitDataset(train, {
   initialEpoch: saved?.position.epoch,
   callbacks: {
     onEpochBegin(epoch) {
-      model.optimizer.setLearningRate(0.1 * 0.4 ** epoch)
+      model.optimizer.setLearningRate(0.2 * 0.3 ** epoch)
       bar.epochBegin(epoch, epoch === saved?.position.epoch ? saved.seen : 0)
     },
     onBatchBegin() {

@@ -3,7 +3,8 @@ import { inChild, interleaved } from '../harness/measure.mjs'
 import { row, within } from '../harness/rows.mjs'
 
 const MODULE = join(import.meta.dirname, 'memory.mjs')
-const FLAGS = { flags: ['--expose-gc'] }
+/** The young generation has one size from the beginning: V8 would let it grow in steps for the first 2·10⁸ elements, up to 35 MB. */
+const FLAGS = { flags: ['--expose-gc', '--min-semi-space-size=4', '--max-semi-space-size=4'] }
 
 /** Whether memory stays flat: lines through the samples of long runs. Three runs will do. */
 export async function memoryRows({ repeats, quick, progress, failures }) {
