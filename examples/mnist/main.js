@@ -28,7 +28,7 @@ const test = toTfDataset(testBatches(folder), { tf })
 let stopping = false
 process.once('SIGINT', () => { stopping = true })
 
-const bar = progressBar({ epochs, images })
+const bar = progressBar({ epochs, images, waitedMs: () => train.stats().waitedMs })
 await model.fitDataset(train, {
   epochs,
   initialEpoch: saved?.position.epoch,
@@ -36,9 +36,6 @@ await model.fitDataset(train, {
     onEpochBegin(epoch) {
       model.optimizer.setLearningRate(0.2 * 0.3 ** epoch)
       bar.epochBegin(epoch, epoch === saved?.position.epoch ? saved.seen : 0)
-    },
-    onBatchBegin() {
-      bar.batchBegin()
     },
     onBatchEnd(_, { size, loss, acc }) {
       bar.batchEnd({ size, loss, accuracy: acc })

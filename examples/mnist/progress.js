@@ -1,22 +1,14 @@
 /**
  * Shows how training goes: one line that is redrawn on a terminal, elsewhere a line for every tenth of an epoch.
- *
- * The model waits for data from the end of one training step to the beginning of the next.
+ * `waitedMs` tells how long the model has waited for data so far.
  */
-export function progressBar({ epochs, images, out = process.stdout }) {
+export function progressBar({ epochs, images, waitedMs, out = process.stdout }) {
   let epoch = 0
   let seen = 0
-  let sums = { size: 0, loss: 0, accuracy: 0 } // over the images of this epoch that this run has trained on
-  let trained = 0
-  let [steppingMs, waitedMs] = [0, 0]
+  let sums = { size: 0, loss: 0, accuracy: 0 } // over the images of this epoch in this run
+  let [trained, trainingMs] = [0, 0] // in all epochs of this run
   let [mark, drawnAt] = [0, 0]
 
-  /** Milliseconds since it was called last. */
-  const lap = () => {
-    const before = mark
-    mark = performance.now()
-    return mark - before
-  }
   const line = () => {
     const { imagesPerSecond, waited } = bar.totals()
     return [
@@ -47,13 +39,12 @@ export function progressBar({ epochs, images, out = process.stdout }) {
       epoch = number
       seen = alreadySeen
       sums = { size: 0, loss: 0, accuracy: 0 }
-      lap()
-    },
-    batchBegin() {
-      waitedMs += lap()
+      mark = performance.now()
     },
     batchEnd({ size, loss, accuracy }) {
-      steppingMs += lap()
+      const now = performance.now()
+      trainingMs += now - mark
+      mark = now
       const tenths = Math.floor((10 * seen) / images)
       seen += size
       trained += size
@@ -61,12 +52,12 @@ export function progressBar({ epochs, images, out = process.stdout }) {
       draw(Math.floor((10 * seen) / images) > tenths)
     },
     epochEnd() {
-      if (out.isTTY) out.write('\n')
+      if (out.isTTY && sums.size > 0) out.write('\n')
     },
-    /** Over all epochs of this run. */
+    /** The speed, and the share of the time that the model has waited. */
     totals() {
-      const ms = Math.max(steppingMs + waitedMs, 1)
-      return { imagesPerSecond: Math.round((1000 * trained) / ms), waited: `${((100 * waitedMs) / ms).toFixed(1)}%` }
+      const ms = Math.max(trainingMs, 1)
+      return { imagesPerSecond: Math.round((1000 * trained) / ms), waited: `${((100 * waitedMs()) / ms).toFixed(1)}%` }
     }
   }
   return bar

@@ -116,7 +116,7 @@ export function toTfDataset<T>(dataset: TfSource<T>, options: TfOptions & Partia
   const reading = readings(dataset, options, (element, tf) => {
     const { xs, ys } = select === undefined ? inputsAndTargets(element) : selected(select(element))
     // Inputs and targets together, so that a fault in the targets disposes of the inputs.
-    return tensorsOf({ xs, ys }, tf, options, scalarTensor) as unknown as TfBatch
+    return tensorsOf({ xs, ys }, tf, options, scalarTensor) as TfBatch
   })
   return {
     get size() {

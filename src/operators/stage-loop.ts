@@ -5,6 +5,8 @@ import { isPromise } from '../util/promise.js'
 export interface Frame {
   /** Next index in the chunk. */
   at: number
+  /** Elements in `out`, which may be longer: room is made once instead of growing it. */
+  filled: number
   /** The stage that suspended or failed. */
   stage: number
   /** The value that entered that stage. */
@@ -20,7 +22,7 @@ export const FAILED = 1
 export const SUSPENDED = 2
 
 /**
- * Runs the elements of a chunk through all stages, pushing what comes out to `out`, until the chunk is done, a function
+ * Runs the elements of a chunk through all stages, putting what comes out behind the `frame.filled` elements of `out`, until the chunk is done, a function
  * throws, or a function returns a promise. Then `frame` says where; the element at `frame.at` is the one concerned.
  */
 export type StageLoop = (chunk: readonly unknown[], out: unknown[], frame: Frame) => 0 | 1 | 2
@@ -62,7 +64,7 @@ export function interpretedLoop(stages: readonly BoundStage[]): StageLoop {
         else if (!result) continue element
         else if (s + 1 < stages.length) counts[stage.counter + 1] = (counts[stage.counter + 1] as number) + 1
       }
-      out.push(value)
+      out[frame.filled++] = value
     }
     return DONE
   }
@@ -110,16 +112,16 @@ export function generatedLoop(stages: readonly BoundStage[]): StageLoop {
   const source = `// ${serial++}
   return function (chunk, out, frame) {
     const end = chunk.length, counts = frame.counts
-    let at = frame.at, s = 0, x, y, r, status = 0
+    let at = frame.at, k = frame.filled, s = 0, x, y, r, status = 0
     let ${list.map(i => `n${i} = counts[${i}]`).join(', ')}
     try {
       for (; at < end; at++) {
       x = chunk[at]; n0++;
 ${body.join('\n')}
-      out.push(x)
+      out[k++] = x
       }
     } catch (error) { r = error; status = 1 }
-    frame.at = at; frame.stage = s; frame.value = x; frame.outcome = r;
+    frame.at = at; frame.filled = k; frame.stage = s; frame.value = x; frame.outcome = r;
     ${list.map(i => `counts[${i}] = n${i}`).join('; ')}
     return status
   }`

@@ -16,6 +16,9 @@ const COMPILED = new WeakMap<object, StageLoop>()
 /** Older positions are asked for only after an error in the middle of a chunk: marks may be far apart. */
 const TRACK_EVERY = 4096
 
+/** Elements for which room is made at once. */
+const MOST_ROOM = 1024
+
 /**
  * Runs a chain of elementwise stages as one cursor. State: for every stage the number of elements that reached it, nested
  * as the nodes of the plan are, so that it does not matter which of them were fused.
@@ -24,7 +27,7 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
   const restored = unnest(chain.length, saved, savedInputs)
   const input = ctx.open(inputNode, { saved: restored.input })
   const { bound, firstOfCounter } = bind(chain, ctx)
-  const frame: Frame = { at: 0, stage: 0, value: undefined, outcome: undefined, counts: firstOfCounter.map(s => restored.counts[s] ?? 0) }
+  const frame: Frame = { at: 0, filled: 0, stage: 0, value: undefined, outcome: undefined, counts: firstOfCounter.map(s => restored.counts[s] ?? 0) }
   let loop = COMPILED.get(key) ?? interpretedLoop(bound)
   let interpreted = !COMPILED.has(key)
   const source = ctx.track(input, TRACK_EVERY)
@@ -68,7 +71,7 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
         }
         if (stage.kind === 'filter' && s + 1 < bound.length) counts[stage.counter + 1] = (counts[stage.counter + 1] as number) + 1
         if (++s === bound.length) {
-          out.push(value)
+          out[frame.filled++] = value
           break
         }
         outcome = callStage(bound[s] as BoundStage, value, counts)
@@ -94,10 +97,16 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
     yield* finish(0, value, outcome, out)
   }
 
+  const trimmed = (out: unknown[]): unknown[] => {
+    if (out.length !== frame.filled) out.length = frame.filled
+    return out
+  }
+  const ended = (out: unknown[]): unknown[] | null => (frame.filled > 0 ? trimmed(out) : null)
+
   function* fill(max: number, out: unknown[]): Generator<PromiseLike<unknown>, unknown[] | null, unknown> {
     for (;;) {
       if (inputError !== undefined || failure !== undefined) {
-        if (out.length > 0) return out // first what came before
+        if (frame.filled > 0) return trimmed(out) // first what came before
         const { error } = (inputError ?? failure) as { error: unknown }
         const ofInput = inputError !== undefined
         inputError = failure = undefined
@@ -115,11 +124,11 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
         continue
       }
       source.release(source.position)
-      if (out.length >= max) return out
+      if (frame.filled >= max) return trimmed(out)
       base = source.position
       try {
-        const next: unknown[] | null = yield* wait(source.pull(max - out.length))
-        if (next === null) return out.length > 0 ? out : null
+        const next: unknown[] | null = yield* wait(source.pull(max - frame.filled))
+        if (next === null) return ended(out)
         chunk = next
         frame.at = 0
       } catch (error) {
@@ -131,13 +140,13 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
   const later = async (pending: Promise<unknown[] | null>, max: number, out: unknown[]): Promise<unknown[] | null> => {
     try {
       const next = await pending
-      if (next === null) return out.length > 0 ? out : null
+      if (next === null) return ended(out)
       chunk = next
       frame.at = 0
     } catch (error) {
-      if (out.length === 0) throwInput(error)
+      if (frame.filled === 0) throwInput(error)
       inputError = { error }
-      return out
+      return trimmed(out)
     }
     return run(() => fill(max, out))
   }
@@ -154,22 +163,26 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
   return {
     pull(max) {
       if (interpreted && (frame.counts[0] as number) - (restored.counts[0] ?? 0) >= generation.after) compile()
-      if (frame.at < chunk.length || failure !== undefined || inputError !== undefined || drops !== undefined) return run(() => fill(max, []))
+      if (frame.at < chunk.length || failure !== undefined || inputError !== undefined || drops !== undefined) {
+        frame.filled = 0
+        return run(() => fill(max, []))
+      }
       // The fast path: chunks that are here, and stages that return plain values.
-      const out: unknown[] = []
+      const out = new Array<unknown>(Math.min(max, MOST_ROOM))
+      frame.filled = 0
       do {
         source.release(source.position)
         base = source.position
         let next: MaybePromise<unknown[] | null>
         try {
-          next = source.pull(max - out.length)
+          next = source.pull(max - frame.filled)
         } catch (error) {
-          if (out.length === 0) throwInput(error)
+          if (frame.filled === 0) throwInput(error)
           inputError = { error }
-          return out
+          return trimmed(out)
         }
         if (isPromise(next)) return later(next, max, out)
-        if (next === null) return out.length > 0 ? out : null
+        if (next === null) return ended(out)
         chunk = next
         frame.at = 0
         const status = loop(chunk, out, frame)
@@ -179,8 +192,8 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
           if (status !== FAILED) yield* finish(frame.stage, frame.value, frame.outcome, out)
           return yield* fill(max, out)
         })
-      } while (out.length < max)
-      return out
+      } while (frame.filled < max)
+      return trimmed(out)
     },
     save(): Saved {
       const counts = failure?.counts ?? frame.counts

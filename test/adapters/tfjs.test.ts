@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs'
 import { expectTypeOf } from 'expect-type'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { loadTensorFlow } from '../../src/adapters/tf-tensors.js'
 import { toTfDataset, toTfGenerator, type TfTensor } from '../../src/adapters/tfjs.js'
 import { Dataset } from '../../src/dataset.js'
 import { isMillraceError } from '../../src/errors.js'
@@ -370,7 +371,7 @@ describe('toTfGenerator', () => {
   test('closes what tf.data has left open when it is called again', async () => {
     const { counts, source } = counted()
     const generator = toTfGenerator(source, { tf })
-    const dataset = tf.data.generator(generator as never)
+    const dataset = tf.data.generator(generator)
     await dataset.take(2).forEachAsync(element => { tf.dispose(element as never) })
     expect(counts).toMatchObject({ begun: 1, ended: 0 })
     await dataset.take(1).forEachAsync(element => { tf.dispose(element as never) })
@@ -382,7 +383,7 @@ describe('toTfGenerator', () => {
   test('gives fitDataset an epoch each time', async () => {
     const { counts, batches } = counted()
     const model = smallModel()
-    const left = await tensorsLeft(() => model.fitDataset(tf.data.generator(toTfGenerator(batches, { tf }) as never), { epochs: 3, verbose: 0 }))
+    const left = await tensorsLeft(() => model.fitDataset(tf.data.generator(toTfGenerator(batches, { tf })), { epochs: 3, verbose: 0 }))
     expect(left).toBe(0)
     expect(counts).toEqual({ begun: 3, ended: 3, yielded: 3 * ROWS })
     model.dispose()
@@ -398,7 +399,7 @@ describe('toTfGenerator', () => {
     const generator = toTfGenerator(Dataset.of({ x: Float32Array.of(1), label: 3n, name: 'a' }), { tf })
     type Element = Extract<Awaited<ReturnType<ReturnType<typeof generator>['next']>>, { done?: false }>['value']
     expectTypeOf<Element>().toEqualTypeOf<{ x: tf.Tensor; label: number; name: string }>()
-    expectTypeOf<TfTensor>().toExtend<object>()
+    expect(generator.checkpoint()).toBeUndefined()
   })
 })
 
@@ -409,6 +410,16 @@ describe('arguments', () => {
     expect(() => toTfDataset(counted().batches, { select: 3 as never })).toThrow(TypeError)
     expect(() => toTfDataset(counted().batches, { epoch: -1 })).toThrow(RangeError)
     expect(() => toTfGenerator(counted().batches, { select: () => 0 } as never)).toThrow(/unknown option 'select'/)
+  })
+
+  test('without TensorFlow.js the error says what to install', async () => {
+    const tried: string[] = []
+    const error = await failure(loadTensorFlow(name => {
+      tried.push(name)
+      return name.endsWith('core') ? Promise.resolve({}) : Promise.reject(new Error('Cannot find package'))
+    }))
+    expect(tried).toEqual(['@tensorflow/tfjs', '@tensorflow/tfjs-core'])
+    expect(error).toMatchObject({ kind: 'MissingPackage', message: expect.stringMatching(/npm install @tensorflow\/tfjs@.*\{ tf \}.*Cannot find package; @tensorflow\/tfjs-core has no function tensor/) })
   })
 
   test('without tf the installed package is used', async () => {

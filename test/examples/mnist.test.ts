@@ -134,9 +134,8 @@ describe('the MNIST example', () => {
 
 /** What the tests use of `examples/mnist/progress.js`, which is plain JavaScript. */
 interface Progress {
-  progressBar(options: { epochs: number; images: number; out: { isTTY: boolean; columns: number; write(text: string): void } }): {
+  progressBar(options: { epochs: number; images: number; waitedMs(): number; out: { isTTY: boolean; columns: number; write(text: string): void } }): {
     epochBegin(epoch: number, seen: number): void
-    batchBegin(): void
     batchEnd(step: { size: number; loss: number; accuracy: number }): void
     epochEnd(): void
   }
@@ -148,10 +147,9 @@ describe('its progress bar', () => {
   const shown = async (isTTY: boolean): Promise<string> => {
     const { progressBar } = (await import(module)) as Progress
     let text = ''
-    const bar = progressBar({ epochs: 3, images: 1000, out: { isTTY, columns: 200, write: part => { text += part } } })
+    const bar = progressBar({ epochs: 3, images: 1000, waitedMs: () => 0, out: { isTTY, columns: 200, write: part => { text += part } } })
     bar.epochBegin(1, 500)
     for (let i = 0; i < 5; i++) {
-      bar.batchBegin()
       bar.batchEnd({ size: 100, loss: i, accuracy: 0.5 })
     }
     bar.epochEnd()

@@ -17,11 +17,11 @@ export async function memoryRows({ repeats, quick, progress, failures }) {
   const long = results.get('memory, elements')
   const many = results.get('memory, iterations')
   const name = `memory over ${elements.toLocaleString('en')} elements`
-  // 1 KiB per 10⁶ elements is a thousandth of a byte for each. Resident memory moves by whole pages and arenas.
+  // 1 KiB per 10⁶ elements is a thousandth of a byte for each. Resident memory moves by whole pages.
   return [
     ...(long.length === 0 ? [] : [
       row({ name: `${name}, heap + external`, unit: 'B/10⁶ elements', ours: long.map(({ heap }) => heap), goal: within(1024, '|slope| ≤ 1 KiB') }),
-      row({ name: `${name}, resident`, unit: 'B/10⁶ elements', ours: long.map(({ rss }) => rss), goal: within(64 * 1024, '|slope| ≤ 64 KiB') })
+      row({ name: `${name}, resident`, unit: 'B/10⁶ elements', ours: long.map(({ rss }) => rss), goal: within(4 * 1024, '|slope| ≤ 4 KiB') })
     ]),
     ...(many.length === 0 ? [] : [
       row({ name: `memory over ${iterations.toLocaleString('en')} iterations, heap + external`, unit: 'B/iteration', ours: many.map(({ heap }) => heap), goal: within(16, '|slope| ≤ 16 B') })

@@ -10,6 +10,7 @@ const PARTS = { elements: elementCostRows, shuffle: shuffleRows, first: firstBat
 const NOTES = [
   'the hand-written loop has the functions in its text, fills a fresh Float32Array(128) per batch, and awaits each batch',
   'all contenders end in Float32Array batches; RxJS pushes without ever awaiting, tfjs-data makes tensors that are disposed',
+  'memory: slope of a line through 80 samples, each after a full collection, with a young generation of fixed size',
   'ratio: against the limit, how many times as long we take; against others, how many times faster we are'
 ]
 
