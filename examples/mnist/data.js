@@ -37,8 +37,7 @@ function toModel({ image, label }) {
 }
 
 /** Writes the TFRecord files, unless they are there. The folder appears when all of them are complete, or not at all. */
-export async function prepare(folder, { fresh }) {
-  if (fresh) await rm(folder, { recursive: true, force: true })
+export async function prepare(folder) {
   if (await exists(folder)) return
   const begun = performance.now()
   const unfinished = `${folder}.unfinished`

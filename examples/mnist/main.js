@@ -4,7 +4,7 @@
  *   npm start                     Ctrl-C stops it; the next start goes on with the very next batch
  *   npm start -- --epochs 5 --seed 1 --fresh
  */
-import { rename } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isMillraceError } from 'millrace'
 import { toTfDataset } from 'millrace/tfjs'
@@ -17,7 +17,8 @@ import { progressBar } from './progress.js'
 const { epochs, seed, images, folder, fresh } = readOptions()
 const checkpointFile = join(folder, 'checkpoint.json')
 
-await prepare(folder, { fresh })
+await prepare(folder)
+if (fresh) await rm(checkpointFile, { force: true })
 const saved = await readCheckpoint(checkpointFile)
 if (saved) console.log(`going on in epoch ${saved.position.epoch + 1}, after ${saved.seen} images`)
 

@@ -5,8 +5,8 @@ const HELP = `npm start -- [options]
   --epochs <n>     passes over the training images (3)
   --seed <n>       of the first weights and of the order of the images (42)
   --images <n>     train on the first n images only (60000)
-  --folder <path>  where the TFRecord files and the checkpoint are kept (data/mnist)
-  --fresh          write the files anew and forget the checkpoint`
+  --folder <path>  of the TFRecord files and the checkpoint; written if there is none (data/mnist)
+  --fresh          forget the checkpoint and begin anew`
 
 /** Exits with the help text when it is asked for, or when an option is not what it should be. */
 export function readOptions() {

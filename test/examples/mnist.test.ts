@@ -15,18 +15,20 @@ interface Finished {
   readonly errors: string
 }
 
-/** Runs node; `seen` is told of every line that it prints. */
-function node(args: readonly string[], seen: (line: string, interrupt: () => void) => void = () => undefined): Promise<Finished> {
+/** Runs node, and interrupts it once, at the first line that begins so. */
+function node(args: readonly string[], interruptAt?: string): Promise<Finished> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     const lines: string[] = []
     let [rest, errors] = ['', '']
+    let interrupted = false
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       const parts = (rest + text).split('\n')
       rest = parts.pop() ?? ''
       for (const line of parts) {
         lines.push(line)
-        seen(line, () => void child.kill('SIGINT'))
+        if (interrupted || interruptAt === undefined || !line.startsWith(interruptAt)) continue
+        interrupted = child.kill('SIGINT')
       }
     })
     child.stderr.setEncoding('utf8').on('data', (text: string) => { errors += text })
@@ -37,8 +39,8 @@ function node(args: readonly string[], seen: (line: string, interrupt: () => voi
 
 let temporary = ''
 let folder = ''
-const train = (args: readonly string[] = [], seen?: Parameters<typeof node>[1]): Promise<Finished> =>
-  node([MAIN, '--folder', folder, '--images', '2000', '--epochs', '2', ...args], seen)
+const train = (args: readonly string[] = [], interruptAt?: string): Promise<Finished> =>
+  node([MAIN, '--folder', folder, '--images', '2000', '--epochs', '2', ...args], interruptAt)
 
 /** The trained weights, and the state of the optimizer. */
 async function trained(): Promise<unknown> {
@@ -68,11 +70,7 @@ describe('the MNIST example', () => {
   test.each([['in the first epoch', 'epoch 1/2'], ['in the second epoch', 'epoch 2/2']])('stopped %s and started again, it ends with the same weights', async (_, where) => {
     const whole = await trained()
     await rm(join(folder, 'model.json'))
-    let interrupted = false
-    const stopped = await train([], (line, interrupt) => {
-      if (!interrupted && line.startsWith(where)) interrupt()
-      interrupted ||= line.startsWith(where)
-    })
+    const stopped = await train([], where)
     expect({ code: stopped.code, errors: stopped.errors }).toEqual({ code: 130, errors: '' })
     expect(stopped.lines.at(-1)).toMatch(/^stopped/)
     expect(await readdir(folder)).toContain('checkpoint.json')
@@ -86,12 +84,14 @@ describe('the MNIST example', () => {
   }, TIMEOUT_MS)
 
   test('does not go on with another pipeline, and says what to do', async () => {
-    await train([], (_, interrupt) => { interrupt() })
+    await train([], 'epoch 1/2')
     const { code, errors } = await train(['--seed', '7'])
     expect(code).toBe(1)
     expect(errors).toMatch(/operator 3 of 6.* is shuffle in both, but its arguments/)
     expect(errors).toContain('npm start -- --fresh')
-    await rm(join(folder, 'checkpoint.json'))
+    const anew = await train(['--seed', '7', '--fresh', '--epochs', '1'])
+    expect(anew.lines[0]).toMatch(/^epoch 1\/1 /)
+    expect(anew.lines.at(-1)).toMatch(LAST_LINE)
   }, TIMEOUT_MS)
 
   test('its batches come in the same sequence after an interruption, in another order each epoch', async () => {

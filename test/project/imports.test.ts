@@ -1,0 +1,148 @@
+import { describe, expect, test } from '@jest/globals'
+import { importsOf, type Import } from './imports.js'
+import { librarySources } from './tree.js'
+
+/**
+ * Who may import whom. A name is a folder of `src`, a file of `src`, or `formats`. `types` may be imported as types only.
+ * An entry that nobody uses has to go, so that this table is what the house is like and not what it may become.
+ */
+const MAY_IMPORT: Readonly<Record<string, { readonly values: string; readonly types?: string }>> = {
+  errors: { values: '' },
+  types: { values: '' },
+  util: { values: '', types: 'types' },
+  kernels: { values: '' },
+  array: { values: 'errors', types: 'types' },
+  example: { values: 'array errors', types: 'types' },
+  plan: { values: '', types: 'array types util' },
+  operators: { values: 'array errors example plan util', types: 'format store types' },
+  optimizer: { values: 'operators plan' },
+  engine: { values: 'errors plan util', types: 'types' },
+  store: { values: 'errors' },
+  format: { values: 'errors kernels', types: 'store types' },
+  storage: { values: 'errors', types: 'store' },
+  formats: { values: 'format' },
+  resolve: { values: 'errors formats storage', types: 'format store' },
+  'dataset-options': { values: '', types: 'array format store' },
+  dataset: { values: 'array engine errors example operators optimizer plan resolve util', types: 'dataset-options format types' },
+  write: { values: 'errors resolve storage', types: 'store' },
+  adapters: { values: 'array errors util', types: 'dataset engine types' },
+  testing: { values: 'array engine errors', types: 'dataset store' },
+  // The doors.
+  index: { values: 'array dataset errors example storage util write', types: 'dataset-options engine operators plan resolve types' },
+  operator: { values: 'plan util' },
+  tfjs: { values: 'adapters' }
+}
+
+/** Only these may use what only Node has. */
+const NODE_ONLY = /^src\/(storage\/(file|direct)[^/]*|engine\/worker-pool[^/]*|cli\/.*)\.ts$/
+/** Files of `src/storage` that are stores. Everything else there is about URIs and patterns. */
+const STORES = /^src\/storage\/(file|memory)\.ts$/
+const DOORS = ['index', 'operator', 'format', 'store', 'testing', 'tfjs'].map(name => `src/${name}.ts`)
+
+const sources = librarySources()
+const imports = new Map(sources.map(path => [path, importsOf(path)]))
+const bare = (target: string): boolean => !/^(src|formats)\//.test(target)
+
+/** The name in the table of a file: its folder, or itself when it is at the top. `testing.ts` belongs to its folder. */
+function areaOf(path: string): string {
+  if (path.startsWith('formats/')) return 'formats'
+  return path.split('/')[1]?.replace(/\.ts$/, '') ?? path
+}
+
+function each(visit: (path: string, imported: Import) => string | undefined): string[] {
+  const faults: string[] = []
+  for (const [path, list] of imports) {
+    for (const imported of list) {
+      const fault = visit(path, imported)
+      if (fault !== undefined) faults.push(`${path}:${imported.line} ${fault}`)
+    }
+  }
+  return faults
+}
+
+const wordsOf = (text = ''): string[] => text.split(' ').filter(word => word !== '')
+
+describe('imports', () => {
+  test('go in the directions of the table', () => {
+    const faults = each((path, { target, typeOnly }) => {
+      if (bare(target)) return undefined
+      const [from, to] = [areaOf(path), areaOf(target)]
+      const rule = MAY_IMPORT[from]
+      if (rule === undefined) return `is in ${from}, of which the table in this test says nothing`
+      if (from === to || wordsOf(rule.values).includes(to)) return undefined
+      if (!wordsOf(rule.types).includes(to)) return `imports ${target}: ${from} may not import ${to}`
+      return typeOnly ? undefined : `imports ${target}: ${from} may import ${to} as types only`
+    })
+    expect(faults).toEqual([])
+  })
+
+  test('use every entry of the table', () => {
+    const used = new Set<string>()
+    each((path, { target, typeOnly }) => void used.add(`${areaOf(path)} ${typeOnly ? 'types' : 'values'} ${areaOf(target)}`))
+    const idle = Object.entries(MAY_IMPORT).flatMap(([from, { values, types }]) => [
+      ...wordsOf(values).map(to => `${from} values ${to}`),
+      ...wordsOf(types).map(to => `${from} types ${to}`)
+    ]).filter(entry => !used.has(entry))
+    expect(idle).toEqual([])
+  })
+
+  test('go round in no circle', () => {
+    const done = new Set<string>()
+    const circles: string[] = []
+    const walk = (path: string, above: readonly string[]): void => {
+      if (above.includes(path)) {
+        circles.push([...above.slice(above.indexOf(path)), path].join(' → '))
+        return
+      }
+      if (done.has(path)) return
+      for (const { target, typeOnly, lazy } of imports.get(path) ?? []) if (!typeOnly && !lazy) walk(target, [...above, path])
+      done.add(path)
+    }
+    for (const path of sources) walk(path, [])
+    expect(circles).toEqual([])
+  })
+
+  test('name files that are there, with their ending', () => {
+    expect(each((_, { target }) => (bare(target) || imports.has(target) ? undefined : `imports ${target}, which is not there`))).toEqual([])
+  })
+
+  test('need no package: the only bare names are optional peers, loaded when they are asked for, and their types', () => {
+    const faults = each((_, { target, typeOnly, lazy }) => {
+      if (!bare(target) || target.startsWith('node:')) return undefined
+      return (typeOnly || lazy) && target.startsWith('@tensorflow/') ? undefined : `imports ${target}`
+    })
+    expect(faults).toEqual([])
+  })
+
+  test('of what only Node has stand in the files for it', () => {
+    const faults = each((path, { target, typeOnly }) => (target.startsWith('node:') && !typeOnly && !NODE_ONLY.test(path) ? `imports ${target}` : undefined))
+    expect(faults).toEqual([])
+  })
+
+  test.each(DOORS)('of the door %s reach nothing that only Node has, until it is asked for', door => {
+    const reached = new Set<string>()
+    const walk = (path: string): void => {
+      if (reached.has(path)) return
+      reached.add(path)
+      for (const { target, typeOnly, lazy } of imports.get(path) ?? []) if (!typeOnly && !lazy) walk(target)
+    }
+    walk(door)
+    expect([...reached].filter(path => path.startsWith('node:'))).toEqual([])
+  })
+
+  test('of stores and formats stand in resolve.ts alone, which loads them when they are asked for', () => {
+    const faults = each((path, { target, typeOnly, lazy }) => {
+      const concrete = STORES.test(target) || (target.startsWith('formats/') && !target.endsWith('/options.ts'))
+      if (!concrete || typeOnly || areaOf(path) === areaOf(target)) return undefined
+      if (path === 'src/index.ts' && target === 'src/storage/memory.ts') return undefined // memoryStore() is public, and small
+      return path === 'src/resolve.ts' && lazy ? undefined : `imports ${target}`
+    })
+    expect(faults).toEqual([])
+  })
+
+  test('of the engine know no operator, and operators know nothing of what runs them', () => {
+    expect(each((path, { target }) => (areaOf(path) === 'engine' && areaOf(target) === 'operators' ? `imports ${target}` : undefined))).toEqual([])
+    const hidden = ['engine', 'dataset', 'optimizer', 'resolve', 'storage', 'formats']
+    expect(each((path, { target }) => (areaOf(path) === 'operators' && hidden.includes(areaOf(target)) ? `imports ${target}` : undefined))).toEqual([])
+  })
+})
