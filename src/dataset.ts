@@ -148,7 +148,7 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
 
   /**
    * Elements of several datasets side by side, in any nest of objects and arrays; it ends with the shortest.
-   * @example Dataset.zip({ xs: images, ys: labels })
+   * @example Dataset.zip({ xs: inputs, ys: targets })
    */
   static zip<const N extends ZipNest>(nest: N): Dataset<Zipped<N>> {
     const { params, inputs } = zipParams(nest)

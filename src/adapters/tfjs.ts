@@ -136,7 +136,7 @@ export function toTfDataset<T>(dataset: TfSource<T>, options: TfOptions & Partia
  * Makes a function for `tf.data.generator`: each call begins an epoch, and ends the last one if it was left.
  *
  * ```ts
- * const images = tf.data.generator(toTfGenerator(dataset, { tf })).map(…)
+ * const batches = tf.data.generator(toTfGenerator(train, { tf })).take(2)
  * ```
  *
  * Arrays become tensors, as in {@link toTfDataset}; numbers, booleans, strings and bytes stay what they are, and a bigint becomes

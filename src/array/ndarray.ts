@@ -194,4 +194,3 @@ function checked(dtype: DType, shape: Shape, data: NdArray['data']): NdArray {
   if (fault !== undefined) throw new RangeError(fault)
   return array
 }
-

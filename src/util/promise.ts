@@ -15,9 +15,9 @@ export function chain<T, U>(value: MaybePromise<T>, next: (value: T) => MaybePro
  * serves the synchronous fast path and the asynchronous one:
  *
  * ```ts
- * return run(function* () {
+ * const doubled = (max: number) => run(function* () {
  *   const chunk = yield* wait(input.pull(max))
- *   …
+ *   return chunk?.map(x => 2 * x) ?? null
  * })
  * ```
  */

@@ -51,4 +51,6 @@ function line({ name, value, spread, unit, against, other, otherSpread, ratio, r
   return `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
 }
 
-const figure = (value, { min, max }) => (min === max ? number(value) : `${number(value)} (${number(min)}–${number(max)})`)
+function figure(value, { min, max }) {
+  return min === max ? number(value) : `${number(value)} (${number(min)}–${number(max)})`
+}

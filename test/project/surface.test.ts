@@ -43,12 +43,3 @@ test('the built doors export the values that their sources name, under the names
     if (String(names[i]) !== String(values)) throw new Error(`${path}: the source exports ${values.join(', ')}; what is built exports ${names[i]?.join(', ')}. Is the build old? Run npm run build`)
   })
 })
-
-test('a program that imports the package loads no format, no store of files and no operator that it does not use', () => {
-  const script = `
-    const { registerHooks } = await import('node:module')
-    const before = process.moduleLoadList.length
-    await import('millrace')
-    console.log(process.moduleLoadList.slice(before).filter(name => /NativeModule (fs|zlib|http|https|net|tls|child_process|worker_threads)$/.test(name)).join(' '))`
-  expect(execFileSync(process.execPath, ['--input-type=module', '--eval', script], { cwd: ROOT, encoding: 'utf8' }).trim()).toBe('')
-})
