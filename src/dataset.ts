@@ -245,6 +245,8 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
   }
 
   /** The elements before the first for which the predicate, which may return a promise, is falsy. It reads no further than that one. */
+  takeWhile<S extends T>(predicate: (element: T, context: ElementContext) => element is S, options?: FunctionOptions): Dataset<S>
+  takeWhile(predicate: (element: T, context: ElementContext) => MaybePromise<unknown>, options?: FunctionOptions): Dataset<T>
   takeWhile(predicate: (element: T, context: ElementContext) => MaybePromise<unknown>, options: FunctionOptions = {}): Dataset<T> {
     checkFunction('takeWhile', 'predicate', predicate)
     checkOptions('takeWhile', options, ['seed'])
@@ -264,8 +266,8 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
   }
 
   /** The elements of this dataset, then those of the others. A dataset is opened when the one before it has ended. */
-  concatenate<U = T>(...others: readonly Dataset<U>[]): Dataset<T | U> {
-    return new Dataset(planNode(concatenate as Operator<object, T | U>, {}, [this.plan, ...others.map(other => planOf('concatenate', other))], callSite()))
+  concatenate<U extends readonly unknown[]>(...others: { readonly [K in keyof U]: Planned<U[K]> }): Dataset<T | U[number]> {
+    return new Dataset(planNode(concatenate as Operator<object, T | U[number]>, {}, [this.plan, ...others.map(other => planOf('concatenate', other))], callSite()))
   }
 
   // ── Order ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+// For users whose `lib` does not know Symbol.asyncDispose, which stands in the declarations.
 import { signature } from '../plan/fingerprint.js'
 import type { PlanNode } from '../plan/node.js'
 import type { Input, State } from '../plan/operator.js'

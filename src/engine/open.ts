@@ -1,6 +1,6 @@
 import { MillraceError } from '../errors.js'
 import type { PlanNode } from '../plan/node.js'
-import type { Cursor, Input, NestedOptions, OpenContext, RandomAccess, State } from '../plan/operator.js'
+import type { Cursor, Input, NestedOptions, OpenContext, RandomAccess, Saved, State } from '../plan/operator.js'
 import type { MaybePromise } from '../types.js'
 import { isPromise, run, wait } from '../util/promise.js'
 import { elementContexts, operatorError, randomKey, userError, type Iteration, type Place, type StageStats } from './scope.js'
@@ -9,6 +9,9 @@ import { trackInput } from './track.js'
 /** By params, which rules carry from node to node. */
 const MEMO = new WeakMap<object, Map<string, unknown>>()
 const DEFAULT_TRACK = 64
+const NOTHING: Saved = Object.freeze({})
+const saveInput = (input: Input): State => input.save()
+const isRefused = (state: State): boolean => state.refused !== undefined
 const SAMPLE = 15 // every 16th pull is timed: a clock costs as much as a cheap pull
 
 /**
@@ -126,11 +129,16 @@ class Running<T> implements Input<T> {
   }
 
   save(): State {
+    const { self, inputs, refused } = this.#cursor.save?.() ?? NOTHING
+    const below = inputs ?? this.#inputs.map(saveInput)
+    if (this.#node.op.transparent !== true && !this.#replaying && refused === undefined) {
+      // The usual case, without the cost of optional members: states are taken while elements flow.
+      const state = below.length === 0 ? { self } : { self, inputs: below }
+      if (self !== undefined && !below.some(isRefused)) return state as State
+    }
     const drop = this.#drop
     const faults = this.#faults.map(fault => fault - this.#seen)
-    const { self, inputs, refused } = this.#cursor.save?.() ?? {}
-    const below = inputs ?? this.#inputs.map(input => input.save())
-    const reason = refused ?? below.find(state => state.refused !== undefined)?.refused
+    const reason = refused ?? below.find(isRefused)?.refused
     const state: State = this.#node.op.transparent === true ? (below[0] ?? {}) : {
       ...(self !== undefined && { self }),
       ...(below.length > 0 && { inputs: below }),

@@ -22,6 +22,7 @@ export const fromArray: Operator<FromArrayParams> = {
   describe: ({ items }) => `array of ${items.length}`,
   identity: ({ items }) => ['array', items.length],
   cardinality: ({ items }) => items.length,
+  free: true,
   randomAccess: ({ params: { items } }) => ({ length: items.length, get: indices => indices.map(index => items[index]) }),
 
   open({ params: { items }, saved }) {

@@ -53,7 +53,8 @@ function indexShuffle(key: RandomKey, access: RandomAccess, saved: Json | undefi
       const count = Math.min(single ? 1 : max, access.length - place)
       if (count <= 0) return null
       const orderOf = (order ??= randomOrder(key, access.length))
-      const indices = Array.from({ length: count }, (_, i) => orderOf(place + i))
+      const indices = new Array<number>(count)
+      for (let i = 0; i < count; i++) indices[i] = orderOf(place + i)
       const recover = (error: unknown): MaybePromise<unknown[] | null> => {
         if (count > 1) {
           single = true

@@ -22,10 +22,10 @@ export const FAILED = 1
 export const SUSPENDED = 2
 
 /**
- * Runs the elements of a chunk through all stages, putting what comes out behind the `frame.filled` elements of `out`, until the chunk is done, a function
+ * Runs the elements of a chunk through all stages, putting what comes out behind the `frame.filled` elements of `out`, until the chunk is done, there are `max`, a function
  * throws, or a function returns a promise. Then `frame` says where; the element at `frame.at` is the one concerned.
  */
-export type StageLoop = (chunk: readonly unknown[], out: unknown[], frame: Frame) => 0 | 1 | 2
+export type StageLoop = (chunk: readonly unknown[], out: unknown[], frame: Frame, max: number) => 0 | 1 | 2
 
 /** A stage, ready to run: `context` is null where the function does not want one. */
 export interface BoundStage {
@@ -38,9 +38,9 @@ export interface BoundStage {
 
 /** The plain form, which the generated one must equal. */
 export function interpretedLoop(stages: readonly BoundStage[]): StageLoop {
-  return (chunk, out, frame) => {
+  return (chunk, out, frame, max) => {
     const { counts } = frame
-    element: for (; frame.at < chunk.length; frame.at++) {
+    element: for (; frame.at < chunk.length && frame.filled < max; frame.at++) {
       let value = chunk[frame.at]
       counts[0] = (counts[0] as number) + 1
       for (let s = 0; s < stages.length; s++) {
@@ -110,12 +110,12 @@ export function generatedLoop(stages: readonly BoundStage[]): StageLoop {
       : `      s = ${s}; y = ${call}; ${waits('y')} if (!y) continue;${enter}`
   })
   const source = `// ${serial++}
-  return function (chunk, out, frame) {
+  return function (chunk, out, frame, max) {
     const end = chunk.length, counts = frame.counts
     let at = frame.at, k = frame.filled, s = 0, x, y, r, status = 0
     let ${list.map(i => `n${i} = counts[${i}]`).join(', ')}
     try {
-      for (; at < end; at++) {
+      for (; at < end && k < max; at++) {
       x = chunk[at]; n0++;
 ${body.join('\n')}
       out[k++] = x

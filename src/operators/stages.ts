@@ -16,6 +16,8 @@ const COMPILED = new WeakMap<object, StageLoop>()
 /** Older positions are asked for only after an error in the middle of a chunk: marks may be far apart. */
 const TRACK_EVERY = 4096
 
+/** Elements taken at a time from a source that is free to read: behind a filter, exact demands get ever smaller. */
+const FREE_CHUNK = 256
 /** Elements for which room is made at once. */
 const MOST_ROOM = 1024
 
@@ -97,6 +99,8 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
     yield* finish(0, value, outcome, out)
   }
 
+  /** What the rest of an output needs; of a source that is free to read, a chunk of good length. */
+  const wanted = (max: number): number => (inputNode.op.free === true ? FREE_CHUNK : max - frame.filled)
   const trimmed = (out: unknown[]): unknown[] => {
     if (out.length !== frame.filled) out.length = frame.filled
     return out
@@ -117,17 +121,18 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
       if (frame.at < chunk.length) {
         if (drops?.some(drop => drop > 0) === true) yield* enter(out)
         else {
-          const status = loop(chunk, out, frame)
+          const status = loop(chunk, out, frame, max)
           if (status === FAILED) fail(frame.counts, frame.stage, frame.outcome)
           else if (status !== DONE) yield* finish(frame.stage, frame.value, frame.outcome, out)
         }
+        if (frame.filled >= max && failure === undefined) return trimmed(out)
         continue
       }
       source.release(source.position)
       if (frame.filled >= max) return trimmed(out)
       base = source.position
       try {
-        const next: unknown[] | null = yield* wait(source.pull(max - frame.filled))
+        const next: unknown[] | null = yield* wait(source.pull(wanted(max)))
         if (next === null) return ended(out)
         chunk = next
         frame.at = 0
@@ -137,6 +142,12 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
     }
   }
 
+  const interrupted = (status: number, max: number, out: unknown[]): MaybePromise<unknown[] | null> =>
+    run(function* () {
+      if (status === FAILED) fail(frame.counts, frame.stage, frame.outcome)
+      else yield* finish(frame.stage, frame.value, frame.outcome, out)
+      return yield* fill(max, out)
+    })
   const later = async (pending: Promise<unknown[] | null>, max: number, out: unknown[]): Promise<unknown[] | null> => {
     try {
       const next = await pending
@@ -163,19 +174,21 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
   return {
     pull(max) {
       if (interpreted && (frame.counts[0] as number) - (restored.counts[0] ?? 0) >= generation.after) compile()
-      if (frame.at < chunk.length || failure !== undefined || inputError !== undefined || drops !== undefined) {
-        frame.filled = 0
-        return run(() => fill(max, []))
-      }
+      frame.filled = 0
+      if (failure !== undefined || inputError !== undefined || drops !== undefined) return run(() => fill(max, []))
       // The fast path: chunks that are here, and stages that return plain values.
       const out = new Array<unknown>(Math.min(max, MOST_ROOM))
-      frame.filled = 0
-      do {
+      for (;;) {
+        if (frame.at < chunk.length) {
+          const status = loop(chunk, out, frame, max)
+          if (status !== DONE) return interrupted(status, max, out)
+          if (frame.filled >= max) return trimmed(out)
+        }
         source.release(source.position)
         base = source.position
         let next: MaybePromise<unknown[] | null>
         try {
-          next = source.pull(max - frame.filled)
+          next = source.pull(wanted(max))
         } catch (error) {
           if (frame.filled === 0) throwInput(error)
           inputError = { error }
@@ -185,15 +198,7 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
         if (next === null) return ended(out)
         chunk = next
         frame.at = 0
-        const status = loop(chunk, out, frame)
-        if (status === DONE) continue
-        if (status === FAILED) fail(frame.counts, frame.stage, frame.outcome)
-        return run(function* () {
-          if (status !== FAILED) yield* finish(frame.stage, frame.value, frame.outcome, out)
-          return yield* fill(max, out)
-        })
-      } while (frame.filled < max)
-      return trimmed(out)
+      }
     },
     save(): Saved {
       const counts = failure?.counts ?? frame.counts

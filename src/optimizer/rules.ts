@@ -4,9 +4,10 @@ import { fuseDecodeBatch } from './fuse-decode-batch.js'
 import { fuseStages } from './fuse-stages.js'
 import { injectPrefetch } from './inject-prefetch.js'
 import { pushSelection } from './push-selection.js'
+import { reuseChunks } from './reuse-chunks.js'
 
 /** The rules, in the order in which they are tried. */
-export const RULES: readonly Rule[] = Object.freeze([dropNoOps, pushSelection, fuseDecodeBatch, fuseStages])
+export const RULES: readonly Rule[] = Object.freeze([dropNoOps, pushSelection, fuseDecodeBatch, fuseStages, reuseChunks])
 
 /** Rules that look at the whole plan, applied once at the end. */
 export const FINAL_RULES: readonly Rule[] = Object.freeze([injectPrefetch])

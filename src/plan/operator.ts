@@ -214,6 +214,10 @@ export interface Operator<P = any, O = unknown> {
   elementSpec?(params: P, inputs: readonly (ElementSpec | undefined)[]): ElementSpec | undefined
   /** True for operators that open their inputs themselves, through `ctx.open`. */
   readonly lazyInputs?: boolean
+  /** True for sources whose elements are there already: reading ahead costs nothing, and nobody can see it. */
+  readonly free?: boolean
+  /** For free sources: the params of one that may hand out the same array of elements again in the next pull. */
+  reusing?(params: P): P
   /** True when the operator keeps its input busy ahead of demand. */
   readonly readsAhead?: boolean
   /** True for sources that read from a store: reading ahead hides waiting and has no effect that a user can see. */

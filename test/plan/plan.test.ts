@@ -17,7 +17,7 @@ describe('explain', () => {
       '          map(double)  [10 elements]',
       '            take(20)  [10 elements]',
       '              range(10)  [10 elements]',
-      'optimized (drop no-ops, fuse elementwise operators)',
+      'optimized (drop no-ops, fuse elementwise operators, reuse chunks)',
       '  prefetch(auto)  [unknown size, knob prefetch.size = auto]',
       '    batch(3)  [unknown size]',
       '      map(double, parallel: 4)  [unknown size, knob map.parallel = 4]',
@@ -53,7 +53,7 @@ describe('rules', () => {
   test('take, skip and shard go into a source that can select', () => {
     const { plan } = Dataset.range(100).skip(10).shard(3, 1).take(5)
     expect(optimizedPlan(plan).plan.inputs).toEqual([])
-    expect(optimizedPlan(plan).plan.params).toEqual({ start: 11, step: 3, count: 5 })
+    expect(optimizedPlan(plan).plan.params).toEqual({ start: 11, step: 3, count: 5, reuse: false })
   })
   test('take of an endless source ends', async () => {
     expect(await Dataset.range(Infinity).take(3).toArray()).toEqual([0, 1, 2])
