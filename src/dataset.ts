@@ -1,5 +1,6 @@
 import type { Batched, PaddedBatched, Sliced, Unbatched } from './array/batched.js'
 import { checkNumberDType, type NumberDType } from './array/dtype.js'
+import { describe } from './array/nest.js'
 import { specOf } from './array/spec.js'
 import type { BatchOptions, FilesOptions, FunctionOptions, MapOptions, PrefetchOptions, ShuffleOptions, StoreOptions } from './dataset-options.js'
 import { iterate, type DatasetIterator, type IterateOptions } from './engine/iterate.js'
@@ -465,7 +466,7 @@ export type Windowed<T> =
   : { [K in keyof T]: Windowed<T[K]> }
 
 function planOf(where: string, dataset: Planned): PlanNode {
-  if (typeof dataset !== 'object' || (dataset as unknown) === null || typeof dataset.plan !== 'object') throw new TypeError(`${where}: expected a Dataset, got ${String(dataset)}`)
+  if (typeof dataset !== 'object' || (dataset as unknown) === null || typeof dataset.plan !== 'object') throw new TypeError(`${where}: expected a Dataset, got ${describe(dataset)}`)
   return dataset.plan
 }
 

@@ -1,3 +1,4 @@
 /** The door for people who write operators, sources and stores: the suites that ours pass. */
-export { operatorConformance, type ConformanceCase, type OperatorConformance } from './testing/operator.js'
-export { storeConformance } from './testing/store.js'
+export type { ConformanceCase } from './testing/case.js'
+export { operatorConformance, type OperatorConformance } from './testing/operator.js'
+export { storeConformance, type StoreFixture } from './testing/store.js'

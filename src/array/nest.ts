@@ -110,3 +110,28 @@ export function describe(value: unknown): string {
   const name = (value as { constructor?: { name?: unknown } }).constructor?.name
   return typeof name === 'string' && name !== '' ? `an instance of ${name}` : 'an object of a class'
 }
+
+/** True when one compiled form serves both elements: the same structure, and the same dtype and rank at every array. */
+export function alike(a: unknown, b: unknown): boolean {
+  const kind = kindOf(a)
+  if (kind !== kindOf(b)) return false
+  switch (kind) {
+    case 'list': {
+      const [items, others] = [a as readonly unknown[], b as readonly unknown[]]
+      return items.length === others.length && items.every((item, i) => alike(item, others[i]))
+    }
+    case 'object': {
+      const [members, others] = [a as Readonly<Record<string, unknown>>, b as Readonly<Record<string, unknown>>]
+      const keys = Object.keys(members)
+      return keys.length === Object.keys(others).length && keys.every(key => Object.hasOwn(others, key) && alike(members[key], others[key]))
+    }
+    case 'array': {
+      const [array, other] = [asNdArray(a as NdArray | NumericArray), asNdArray(b as NdArray | NumericArray)]
+      return array.dtype === other.dtype && array.shape.length === other.shape.length
+    }
+    case 'ragged':
+      return (a as RaggedArray).dtype === (b as RaggedArray).dtype && (a as RaggedArray).rowSplits.length === (b as RaggedArray).rowSplits.length
+    default:
+      return true
+  }
+}

@@ -4,7 +4,7 @@ import type { PaddedBatched } from './batched.js'
 import { compile, copyInto, rowAt, type Column } from './columns.js'
 import { allocate, checkNumberDType, storedValue, widthOf, type NumberDType } from './dtype.js'
 import { ndarrayFault, sizeOf, viewOf } from './ndarray.js'
-import { asNdArray, at, describe, formatShape, isPlainObject, joinPath, kindOf } from './nest.js'
+import { alike, asNdArray, at, describe, formatShape, isPlainObject, joinPath, kindOf } from './nest.js'
 import { broken } from './stack-errors.js'
 
 /** A shape to pad to: a fixed length per axis; `-1` or `null` for the longest in the batch. */
@@ -50,13 +50,14 @@ export function padStack<T, const D extends NumberDType = 'float32'>(
   return padStacker(options)(elements, firstIndex)
 }
 
-/** The form of {@link padStack} for batch after batch: it learns structure and dtypes from the first element that it sees. */
+/** The form of {@link padStack} for batch after batch: what it has compiled for one batch serves all that are alike. */
 export function padStacker<const D extends NumberDType = 'float32'>(options: PadOptions<D> = {}): PadStacker<D> {
   const numbers = checkNumberDType(options.numbers)
   let column: Column | undefined
+  let example: unknown
   return <T>(elements: readonly T[], firstIndex = 0) => {
     if (elements.length === 0) throw new RangeError('there is no element to stack')
-    if (column === undefined) {
+    if (column === undefined || !alike(example, elements[0])) {
       const leaves = new Map<string, LeafPadding>()
       resolve(elements[0], options.shapes, options.values, '', leaves)
       column = compile(elements[0], numbers, '', firstIndex, (value, path) => {
@@ -64,6 +65,7 @@ export function padStacker<const D extends NumberDType = 'float32'>(options: Pad
         const { dtype, shape } = asNdArray(value as NdArray | NumericArray)
         return padColumn(dtype, shape.length, leaves.get(path) ?? {}, path)
       })
+      example = elements[0]
     }
     return column(elements, firstIndex) as PaddedBatched<T, number, D>
   }
@@ -145,9 +147,7 @@ function padColumn(dtype: DType, rank: number, padding: LeafPadding, path: strin
       const fault = ndarrayFault(row)
       if (fault !== undefined) throw broken(fault, path, first + i)
       if (row.shape.length !== rank) {
-        const others = i > 0
-          ? `element ${first} has shape ${formatShape(asNdArray(values[0] as NdArray | NumericArray).shape)}`
-          : `the batches before have rank ${rank}`
+        const others = `element ${first} has shape ${formatShape(asNdArray(values[0] as NdArray | NumericArray).shape)}`
         throw mismatch(
           `element ${first + i} has shape ${formatShape(row.shape)}${at(path)}, but ${others}. Padding does not change the rank.`,
           path, first + i

@@ -13,8 +13,8 @@ export function mismatch(values: readonly unknown[], i: number, first: number, p
     : ''
   return new MillraceError(
     'Mismatch',
-    `cannot stack element ${first + i}: it has ${found}${at(path)}, but ${i > 0 ? `element ${first}` : 'the batches before'} ` +
-      `${i > 0 ? 'has' : 'have'} ${expected}. The elements of a batch must have the same structure and dtypes.${hint}`,
+    `cannot stack element ${first + i}: it has ${found}${at(path)}, but element ${first} has ${expected}. ` +
+      `The elements of a batch must have the same structure and dtypes.${hint}`,
     { index: first + i, keyPath: path }
   )
 }

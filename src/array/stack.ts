@@ -1,6 +1,7 @@
 import type { Batched } from './batched.js'
 import { compile, type Column } from './columns.js'
 import { checkNumberDType, type NumberDType } from './dtype.js'
+import { alike } from './nest.js'
 
 /** How elements are stacked. */
 export interface StackOptions<D extends NumberDType = NumberDType> {
@@ -34,15 +35,19 @@ export function stack<T, const D extends NumberDType = 'float32'>(
 }
 
 /**
- * Makes a function that stacks batch after batch. It learns structure and dtypes from the first element it sees, and every later
- * element must have the same; shapes must agree within a batch and may differ between batches.
+ * Makes a function that stacks batch after batch. What it has compiled for the structure and dtypes of one batch serves all that are
+ * alike; a batch depends on its own elements alone.
  */
 export function stacker<const D extends NumberDType = 'float32'>(options: StackOptions<D> = {}): Stacker<D> {
   const numbers = checkNumberDType(options.numbers)
   let column: Column | undefined
+  let example: unknown
   return <T>(elements: readonly T[], firstIndex = 0) => {
     if (elements.length === 0) throw new RangeError('there is no element to stack')
-    column ??= compile(elements[0], numbers, '', firstIndex)
+    if (column === undefined || !alike(example, elements[0])) {
+      column = compile(elements[0], numbers, '', firstIndex)
+      example = elements[0]
+    }
     return column(elements, firstIndex) as Batched<T, number, D>
   }
 }

@@ -205,8 +205,9 @@ class Running<T> implements Input<T> {
   }
 }
 
-/** Random access where the source has it and every operator above it passes it on. */
+/** Random access where the source has it and every operator above it passes it on, as transparent ones do: they change nothing. */
 function openRandomAccess<T>(node: PlanNode<T>, iteration: Iteration, place: Place): RandomAccess<T> | null {
+  if (node.op.transparent === true) return openRandomAccess(node.inputs[0] as PlanNode<T>, iteration, place)
   if (node.op.randomAccess === undefined) return null
   const inputs = node.inputs.map((input, k) => openRandomAccess(input, iteration, { ...place, branch: branchOf(place, k) }))
   const ctx = {

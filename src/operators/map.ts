@@ -23,7 +23,7 @@ export const map: Operator<MapParams, unknown> = {
   identity: ({ fn, seed, deterministic }) => [fn, seed ?? null, deterministic],
   cardinality: (_, [input]) => input,
   knobs: ({ parallel }) => (parallel === undefined ? [] : [{ name: 'map.parallel', value: parallel }]),
-  stage: ({ fn, seed, parallel }) => (parallel === undefined ? { kind: 'map', fn, seed } : null),
+  stage: params => (inOrder(params) ? { kind: 'map', fn: params.fn, seed: params.seed } : null),
   lazyInputs: true,
 
   randomAccess({ params: { fn, seed }, inputs: [input], ctx }) {
@@ -55,7 +55,10 @@ export const map: Operator<MapParams, unknown> = {
   open({ params, node, saved, savedInputs, ctx }) {
     const [inputNode] = node.inputs
     if (inputNode === undefined) throw new TypeError('map needs an input')
-    if (params.parallel !== undefined) return openParallelMap(params, ctx.open(inputNode, { saved: savedInputs?.[0] }), ctx, saved)
+    if (!inOrder(params)) return openParallelMap(params, ctx.open(inputNode, { saved: savedInputs?.[0] }), ctx, saved)
     return openStages([{ node, stage: { kind: 'map', fn: params.fn, seed: params.seed } }], params, ctx, inputNode, saved, savedInputs)
   }
 }
+
+/** One after the other. Without order the state is another, at any parallelism. */
+const inOrder = ({ parallel, deterministic }: MapParams): boolean => parallel === undefined && deterministic

@@ -24,7 +24,7 @@ interface Slot {
  * that is not delivered. Without order, elements that overtook it are remembered by ordinal, and left out on restore.
  */
 export function openParallelMap(params: MapParams, input: Input, ctx: OpenContext, saved: Json | undefined): Cursor<unknown> {
-  const limit = params.parallel === 'auto' || params.parallel === undefined ? AUTO_PARALLEL : params.parallel
+  const limit = params.parallel === 'auto' ? AUTO_PARALLEL : (params.parallel ?? 1)
   const { fn, deterministic } = params
   const context = wantsContext(fn) ? ctx.elementContexts(params.seed) : null
   const restored = (typeof saved === 'object' && saved !== null ? saved : { index: saved ?? 0 }) as { index: number; overtook?: readonly number[] }
@@ -77,7 +77,7 @@ export function openParallelMap(params: MapParams, input: Input, ctx: OpenContex
   /** Starts and reads until enough is under way; never waits. */
   const advance = (wanted: number): void => {
     for (;;) {
-      const room = overtook.size >= MOST_OVERTAKING ? 0 : asynchronous ? limit : wanted
+      const room = overtook.size >= MOST_OVERTAKING ? 1 : asynchronous ? limit : wanted
       if (closed || queue.length >= room) return
       if (started < waiting.length) start(waiting[started], waitingFrom + started++)
       else if (ended || reading !== undefined) return

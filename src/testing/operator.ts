@@ -3,12 +3,7 @@ import type { Dataset } from '../dataset.js'
 import type { Checkpoint } from '../engine/checkpoint.js'
 import { iterate, type DatasetIterator, type IterateOptions } from '../engine/iterate.js'
 import { isMillraceError, messageOf } from '../errors.js'
-
-/** One check of a conformance suite: run it under any test runner; it throws when the check fails. */
-export interface ConformanceCase {
-  readonly name: string
-  run(): Promise<void>
-}
+import type { ConformanceCase } from './case.js'
 
 /** What {@link operatorConformance} is to check. */
 export interface OperatorConformance {

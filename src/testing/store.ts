@@ -7,14 +7,7 @@
  */
 import { isMillraceError, type ErrorKind, type MillraceError } from '../errors.js'
 import type { ByteSource, ObjectMeta, Store } from '../store.js'
-
-/** One thing that must hold. */
-export interface ConformanceCase {
-  /** A sentence about behaviour. */
-  readonly name: string
-  /** Rejects when it does not hold. */
-  run(): Promise<void>
-}
+import type { ConformanceCase } from './case.js'
 
 /** A store to test, and the place in it that belongs to one case. */
 export interface StoreFixture {
