@@ -7,17 +7,22 @@ export { isNdArray, isRaggedArray, ndarray, ragged as raggedArray, scalar } from
 export { equal } from './array/equal.js'
 export type { Checkpoint } from './engine/checkpoint.js'
 export type { DatasetIterator, IterateOptions, IteratorStats } from './engine/iterate.js'
+export type { StageStats } from './engine/scope.js'
 export { isMillraceError, MillraceError, type ErrorContext, type ErrorKind } from './errors.js'
 export {
   bytesList, encodeExample, encodeSequenceExample, fixedLen, floatList, int64List, parseExample, parseSequenceExample, ragged, varLen,
-  type ExampleSpec, type ParsedExample, type ParsedSequenceExample, type SequenceSpec
+  type ExampleSpec, type Feature, type FeatureDType, type FeatureListValue, type FeatureOptions, type FeatureValue, type FixedLen, type FixedLenOptions, type ListValue,
+  type ParsedExample, type ParsedFeature, type ParsedFeatureList, type ParsedSequenceExample, type Ragged, type SequenceSpec, type VarLen
 } from './example/index.js'
 export type { CacheOptions } from './operators/cache.js'
 export type { GeneratorContext } from './operators/from.js'
 export type { InterleaveOptions } from './operators/interleave.js'
+export type { PaddedShape, PaddedShapes, PadValue, PadValues } from './array/pad.js'
 export type { PaddedBatchOptions } from './operators/padded-batch.js'
 export type { WindowOptions } from './operators/window.js'
-export type { Zipped } from './operators/zip.js'
+export type { Zipped, ZipNest } from './operators/zip.js'
+export type { ExplainFormat } from './plan/explain.js'
+export type { Planned } from './plan/node.js'
 export type { ElementContext } from './plan/operator.js'
 export type { TfrecordOptions } from './resolve.js'
 export type {

@@ -16,7 +16,8 @@ export interface Codec {
 /** Decompresses gzip (RFC 1952) or zlib (RFC 1950) data. */
 export function decompressor(kind: 'gzip' | 'zlib'): Codec {
   const zlib = nodeZlib()
-  if (zlib !== undefined) return nodeCodec(zlib[kind === 'gzip' ? 'createGunzip' : 'createInflate']({ chunkSize: OUTPUT_BYTES }))
+  // Node drops what waits to be read when a stream fails. So a piece has to be read before the next bytes are taken.
+  if (zlib !== undefined) return nodeCodec(zlib[kind === 'gzip' ? 'createGunzip' : 'createInflate']({ chunkSize: OUTPUT_BYTES, readableHighWaterMark: 1 }))
   return webCodec(kind, 'DecompressionStream')
 }
 
@@ -33,7 +34,7 @@ const OUTPUT_BYTES = 2 ** 17
 /** The part of `node:zlib` that is used. */
 type NodeZlib = Record<
   'createGunzip' | 'createInflate' | 'createGzip' | 'createDeflate',
-  (options: { readonly chunkSize: number }) => NodeTransform
+  (options: { readonly chunkSize: number; readonly readableHighWaterMark?: number }) => NodeTransform
 >
 
 interface NodeTransform extends AsyncIterable<Uint8Array> {
@@ -52,7 +53,7 @@ function nodeZlib(): NodeZlib | undefined {
 }
 
 function nodeCodec(stream: NodeTransform): Codec {
-  const output = stream[Symbol.asyncIterator]()
+  const output = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array, undefined>
   // A failed zlib stream forgets the callback of the write under way; it always emits `close`.
   let giveUp = (): void => undefined
   const closed = new Promise<void>((resolve) => {

@@ -14,7 +14,7 @@ import type { NdArray, NumericArray } from '../types.js'
 import { checkFunction, checkInteger, checkOptions, checkSeed } from '../util/check.js'
 import { isTensorFlow, loadTensorFlow, plainScalar, scalarTensor, tensorsOf, type TensorFlow, type TensorOptions, type TfTensor } from './tf-tensors.js'
 
-export type { TensorFlow, TfTensor } from './tf-tensors.js'
+export type { TensorFlow, TensorOptions, TfTensor } from './tf-tensors.js'
 
 /** Anything that is iterated like a {@link Dataset}. */
 export type TfSource<T> = Pick<Dataset<T>, 'cardinality' | 'iterator'>

@@ -75,7 +75,7 @@ export function checkNumberDType(name: unknown, option = 'numbers'): NumberDType
   if (name === undefined) return 'float32'
   if (isNumberDType(name)) return name
   const names = [...NUMBER_DTYPES].join(', ')
-  throw new TypeError(`${option} must be a dtype that holds plain numbers (${names}), not ${String(name)}`)
+  throw new TypeError(`${option} must be a dtype that holds plain numbers (${names}), not ${typeof name === 'string' ? `'${name}'` : typeof name}`)
 }
 
 /** Items of the data per value: 2 for complex dtypes, else 1. */

@@ -130,7 +130,7 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
   const step = (): MaybePromise<IteratorResult<T, undefined>> => {
     if (options.signal?.aborted === true) return failed(options.signal.reason)
     if (root === undefined) return { done: true, value: undefined }
-    if (waited || delivered - mark.delivered >= MARK_EVERY) mark = { state: root.save(), delivered }
+    if (waited || root.ordered === false || delivered - mark.delivered >= MARK_EVERY) mark = { state: root.save(), delivered }
     let chunk: MaybePromise<T[] | null>
     try {
       chunk = root.pull(1)

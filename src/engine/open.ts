@@ -44,6 +44,8 @@ class Running<T> implements Input<T> {
   readonly #nested = new Set<Input>()
   readonly #cursor: Cursor<T>
   readonly #stats: StageStats
+  #parent: Running<unknown> | undefined
+  #ordered: boolean
   #drop: number
   #faults: number[]
   #seen = 0
@@ -56,6 +58,8 @@ class Running<T> implements Input<T> {
     this.#iteration = iteration
     this.#inputs = inputs
     this.#stats = stats
+    this.#ordered = node.op.ordered?.(node.params) !== false
+    for (const input of inputs) this.#adopt(input)
     this.#drop = saved?.drop ?? 0
     this.#faults = saved?.faults?.slice() ?? []
     this.#replaying = this.#drop > 0 || this.#faults.length > 0
@@ -67,6 +71,17 @@ class Running<T> implements Input<T> {
       savedInputs: saved?.inputs,
       ctx: this.#context(place, listed)
     })
+  }
+
+  get ordered(): boolean {
+    return this.#ordered
+  }
+
+  /** What is unordered makes all above it unordered. */
+  #adopt(input: Input): void {
+    if (input instanceof Running) input.#parent = this
+    if (input.ordered !== false) return
+    for (let above: Running<unknown> | undefined = this; above !== undefined; above = above.#parent) above.#ordered = false
   }
 
   pull(max: number): MaybePromise<T[] | null> {
@@ -184,7 +199,11 @@ class Running<T> implements Input<T> {
         const own = node.inputs.includes(plan) // already optimised with the plan that it is part of
         const input = openPlan(own ? plan : (iteration.optimize(plan) as PlanNode<U>), seeded(options), placed(options), options.saved, listed && own)
         this.#nested.add(input)
+        this.#adopt(input)
         return {
+          get ordered() {
+            return input.ordered !== false
+          },
           pull: max => input.pull(max),
           save: () => input.save(),
           close: () => {

@@ -33,7 +33,9 @@ export function trackInput<T>(input: Input<T>, every: number): TrackedInput<T> {
   return {
     pull(max): MaybePromise<T[] | null> {
       const last = marks[marks.length - 1]
-      if (stale || last === undefined || position - last.at >= every) {
+      const exact = input.ordered === false // elements that are read again may be others: then none may be left out by their number
+      if (exact) max = 1
+      if (exact || stale || last === undefined || position - last.at >= every) {
         marks.push({ at: position, state: input.save() })
         stale = false
       }

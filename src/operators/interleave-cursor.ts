@@ -313,7 +313,7 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
       while (inner.pending) yield* wait(change())
       if (!inner.taken) {
         reading = undefined
-        throw inner.failure?.error ?? inputChanged(node, index, target)
+        throw inner.failure === undefined ? inputChanged(node, index, target) : inner.failure.error
       }
       place(inner, spec.slot)
       restoredOpen++

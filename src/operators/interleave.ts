@@ -71,6 +71,7 @@ export const interleave: Operator<InterleaveParams, unknown> = {
   describe: ({ fn, cycleLength, blockLength, parallel, deterministic }) =>
     [fn.name || 'fn', `cycle ${cycleLength}`, ...(blockLength === 1 ? [] : [`block ${blockLength}`]), ...(parallel === undefined ? [] : [`parallel: ${parallel}`]), ...(deterministic ? [] : ['deterministic: false'])].join(', '),
   identity: ({ fn, cycleLength, blockLength, deterministic, seed }) => [fn, cycleLength, blockLength, deterministic, seed ?? null],
+  ordered: ({ deterministic }) => deterministic,
   knobs: ({ parallel }) => (parallel === undefined ? [] : [{ name: 'interleave.parallel', value: parallel }]),
   lazyInputs: true,
 

@@ -22,6 +22,7 @@ export const map: Operator<MapParams, unknown> = {
   describe: ({ fn, parallel, deterministic }) => `${fn.name || 'fn'}${parallel === undefined ? '' : `, parallel: ${parallel}`}${deterministic ? '' : ', deterministic: false'}`,
   identity: ({ fn, seed, deterministic }) => [fn, seed ?? null, deterministic],
   cardinality: (_, [input]) => input,
+  ordered: ({ deterministic }) => deterministic,
   knobs: ({ parallel }) => (parallel === undefined ? [] : [{ name: 'map.parallel', value: parallel }]),
   stage: params => (inOrder(params) ? { kind: 'map', fn: params.fn, seed: params.seed } : null),
   lazyInputs: true,

@@ -1,5 +1,4 @@
-import type { Operator, State } from '../plan/operator.js'
-import type { Input } from '../plan/operator.js'
+import type { Input, Operator, State } from '../plan/operator.js'
 import { run, wait } from '../util/promise.js'
 
 /**

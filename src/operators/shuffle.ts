@@ -1,6 +1,5 @@
 import type { PlanNode } from '../plan/node.js'
-import type { Cursor, Input, OpenContext, RandomAccess, State } from '../plan/operator.js'
-import type { Operator } from '../plan/operator.js'
+import type { Cursor, Input, OpenContext, Operator, RandomAccess, State } from '../plan/operator.js'
 import type { Json, MaybePromise } from '../types.js'
 import { randomOrder } from '../util/permutation.js'
 import { chain, isPromise, run, wait } from '../util/promise.js'

@@ -203,7 +203,14 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
     save(): Saved {
       const counts = failure?.counts ?? frame.counts
       const position = inputError !== undefined ? base : frame.at < chunk.length ? base + frame.at : source.position
-      return nest(bound.map(stage => counts[stage.counter] as number), source.stateAt(position), drops)
+      let ahead = 0 // a stage above outputs that are still to be left out has counted them already
+      const selves = bound.map(({ counter }, s) => {
+        if (bound[s - 1]?.counter !== counter) ahead = 0
+        const self = (counts[counter] as number) + ahead
+        ahead += drops?.[s] ?? 0
+        return self
+      })
+      return nest(selves, source.stateAt(position), drops)
     }
   }
 }

@@ -67,7 +67,7 @@ export const window: Operator<WindowParams, unknown> = {
 
   open({ params, inputs: [input], saved, ctx }) {
     if (input === undefined) throw new TypeError('window needs an input')
-    const { size, shift, stride, dropRemainder, wrap } = params
+    const { shift, stride, dropRemainder, wrap } = params
     const span = spanOf(params)
     const source = ctx.track(input)
     let { index, skip = 0 } = (saved ?? { index: 0 }) as unknown as WindowState

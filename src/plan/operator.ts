@@ -53,6 +53,8 @@ export interface Input<T = unknown> {
   save(): State
   /** Ends it early, for operators that open and finish inputs while running. Idempotent. */
   close(): Promise<void>
+  /** False once an operator in it gives up the order: what is read again then may come in another. Absent: true. */
+  readonly ordered?: boolean
 }
 
 /**
@@ -208,6 +210,8 @@ export interface Operator<P = any, O = unknown> {
   identity?(params: P): unknown
   /** True when outputs are the inputs, unchanged and in order (prefetch): it has no state and no identity. */
   readonly transparent?: boolean
+  /** False when the order of the outputs may differ each time. Default: true. */
+  ordered?(params: P): boolean
   /** True when every output is an element of an input, unchanged: what was declared of its structure holds. */
   readonly sameElements?: boolean
   /** What is declared of the structure of the elements, given that of the inputs. Default: see `sameElements`. */

@@ -40,7 +40,7 @@ export async function expandPattern(patterns: string | readonly string[], option
     throw new TypeError('a pattern must be a string or an array of strings')
   }
   const lists: string[][] = []
-  for (const pattern of typeof patterns === 'string' ? [patterns] : patterns) lists.push(await expandOne(pattern, options))
+  for (const pattern of typeof patterns === 'string' ? [patterns] : (patterns as readonly string[])) lists.push(await expandOne(pattern, options))
   return lists.flat()
 }
 

@@ -63,7 +63,7 @@ export function workshop(folder: string): Workshop {
       }
       writeFileSync(join(batch, 'tsconfig.json'), JSON.stringify({ extends: join(ROOT, 'tsconfig.json'), compilerOptions, include: ['*.ts'], exclude: [] }))
       const tsc = run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', batch, '--pretty', 'false'], { cwd: batch, timeout: MOST_MS })
-      const said = await tsc.then(() => '', (error: { stdout?: string }) => error.stdout ?? String(error))
+      const said = await tsc.then(() => '', ({ stdout, message }: Error & { readonly stdout?: string }) => stdout ?? message)
       return said.split('\n').filter(line => line !== '').map(line => line.replace(/^(\S+?\.ts)\((\d+),\d+\)/, (_, module: string, at: string) => `${places.get(module) ?? module}:${at}`))
     }
   }

@@ -39,7 +39,7 @@ function gate(): { readonly opened: Promise<void>; open(): void } {
 
 /** Runs a plan with chunks of the given sizes in turn, restoring from the JSON of its state behind every chunk if asked to. */
 async function runInChunks(ds: Dataset<unknown>, sizes: readonly number[], restore = false): Promise<unknown[]> {
-  const iteration: Iteration = { signal: new AbortController().signal, seed: 1, optimize: plan => plan, stages: new Map() }
+  const iteration: Iteration = { signal: new AbortController().signal, aborted: false, seed: 1, optimize: plan => plan, stages: new Map() }
   let input = openPlan(ds.plan, iteration, { epoch: 0, branch: 0 })
   const out: unknown[] = []
   for (let i = 0; ; i++) {
