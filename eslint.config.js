@@ -41,7 +41,7 @@ export default tseslint.config(
       '@typescript-eslint/await-thenable': 'error',
       '@typescript-eslint/return-await': ['error', 'error-handling-correctness-only'],
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
-      '@typescript-eslint/no-this-alias': ['error', { allowedNames: ['self'] }],
+      '@typescript-eslint/no-this-alias': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true }],
       '@typescript-eslint/only-throw-error': ['error', { allowThrowingAny: true, allowThrowingUnknown: true }],
       '@typescript-eslint/prefer-promise-reject-errors': ['error', { allowThrowingAny: true, allowThrowingUnknown: true }],
@@ -74,7 +74,7 @@ export default tseslint.config(
       'no-debugger': 'error',
       '@typescript-eslint/explicit-module-boundary-types': 'error',
       'no-restricted-syntax': ['error', {
-        selector: 'BinaryExpression[operator="instanceof"]',
+        selector: 'BinaryExpression[operator="instanceof"][right.name=/(Error|Array|ArrayBuffer|Buffer|Blob|View|Map|Set|Signal|^Date|^RegExp|^Promise|^Object|^Function|^Dataset)$/]',
         message: 'Values may come from another realm (workers, vm contexts, iframes): use ArrayBuffer.isView, Array.isArray, isMillraceError or a look at the members.'
       }]
     }

@@ -99,7 +99,7 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
 
   /**
    * The rows of a nest of arrays: slices along the first axis, which must have the same length everywhere. Views, not copies.
-   * Random access. @example Dataset.fromTensorSlices({ xs: images, ys: labels })
+   * Lists of lists are part of the nest: for the rows of such a table use `Dataset.from`. Random access. @example Dataset.fromTensorSlices({ xs: images, ys: labels })
    */
   static fromTensorSlices<const T>(tensors: T): Dataset<Sliced<T>> {
     return new Dataset(planNode(fromTensorSlices, fromTensorSlicesParams(tensors)) as PlanNode<Sliced<T>>)
@@ -295,7 +295,8 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
    * Stacks `size` elements into one: every leaf becomes one contiguous array with a new first axis.
    *
    * Numbers become float32 (an integer that float32 cannot hold exactly is an error; `numbers` asks for another dtype), booleans
-   * bool, bigints int64, strings a string array, byte strings a list. Elements of different shapes are an error.
+   * bool, bigints int64, strings a string array, byte strings (Uint8Array) a list. Plain arrays are structure: for a vector use
+   * a typed array or `ndarray`. Elements of different shapes are an error.
    */
   batch<const N extends number, Drop extends boolean = false, D extends NumberDType = 'float32'>(
     size: N,
@@ -330,7 +331,7 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
   /**
    * Small datasets of `size` elements in a row, each beginning `shift` behind the one before, with every `stride`-th element.
    *
-   * Elements that are objects or arrays become objects or arrays of windows.
+   * Elements that are objects or arrays become objects or arrays of windows; `Dataset.zip(window)` makes one dataset of them.
    * @example Dataset.range(7).window(3, { shift: 2, stride: 2 }) // 0 2 4, 2 4 6, 4 6, 6
    */
   window(size: number, options: WindowOptions = {}): Dataset<Windowed<T>> {

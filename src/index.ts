@@ -28,6 +28,6 @@ export type { TfrecordOptions } from './resolve.js'
 export type {
   Cardinality, DataOf, DType, ElementSpec, Json, Leaf, LeafSpec, MaybePromise, NdArray, Nest, NumericArray, RaggedArray, Shape
 } from './types.js'
-export { memoryStore, type MemoryStore } from './storage/memory.js'
+export { defaultMemoryStore, memoryStore, type MemoryStore } from './storage/memory.js'
 export { Rng } from './util/rng.js'
 export { writeTfrecord, type WriteTfrecordOptions, type WriteTfrecordResult } from './write.js'

@@ -1,5 +1,6 @@
 import { MillraceError } from '../errors.js'
 import type { State } from '../plan/operator.js'
+import { checkState, savedCount } from '../plan/saved.js'
 
 /** The version of the envelope and of the states that operators write. */
 const VERSION = 1
@@ -42,6 +43,9 @@ export function checkCheckpoint(checkpoint: Checkpoint, plan: readonly string[])
     if (savedName === presentName) fail(`the checkpoint belongs to another plan: ${where} is ${presentName} in both, but its arguments or its function differ`, presentName)
     fail(`the checkpoint belongs to another plan: ${where} was ${savedName} and is ${presentName} here`, presentName)
   }
+  savedCount('checkpoint', checkpoint.epoch, 'the epoch')
+  if (!Number.isSafeInteger(checkpoint.seed)) fail(`the seed in the checkpoint, ${String(checkpoint.seed)}, is no integer: the checkpoint is damaged`)
+  checkState(checkpoint.state)
 }
 
-const nameOf = (entry: string | undefined): string => entry?.slice(0, entry.lastIndexOf(':')) ?? 'nothing'
+const nameOf = (entry: unknown): string => (typeof entry === 'string' ? entry.slice(0, entry.lastIndexOf(':')) : 'nothing')

@@ -98,6 +98,8 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
     if (pulling) last ??= positionNow() // what the pull under way has taken is not delivered
     end(options.signal?.reason)
   }
+  /** By the user's signal, and not at its end or closed before: then it has ended, whatever the signal does. */
+  const abortedByUser = (): boolean => options.signal?.aborted === true && controller.signal.reason === options.signal.reason
   if (options.signal?.aborted === true) abort()
   else options.signal?.addEventListener('abort', abort, { once: true })
 
@@ -124,11 +126,11 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
     const aborted = iteration.aborted // then whatever came was not delivered, an error neither
     const closedBefore = closing !== undefined
     if (aborted || closesOnError) await close().catch(() => undefined)
-    if (closedBefore && options.signal?.aborted !== true) return { done: true, value: undefined }
+    if (closedBefore && !abortedByUser()) return { done: true, value: undefined }
     throw aborted ? controller.signal.reason : error
   }
   const step = (): MaybePromise<IteratorResult<T, undefined>> => {
-    if (options.signal?.aborted === true) return failed(options.signal.reason)
+    if (abortedByUser()) return failed(controller.signal.reason)
     if (root === undefined) return { done: true, value: undefined }
     if (waited || root.ordered === false || delivered - mark.delivered >= MARK_EVERY) mark = { state: root.save(), delivered }
     let chunk: MaybePromise<T[] | null>

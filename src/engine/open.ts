@@ -1,6 +1,7 @@
 import { MillraceError } from '../errors.js'
 import type { PlanNode } from '../plan/node.js'
 import type { Cursor, Input, NestedOptions, OpenContext, RandomAccess, Saved, State } from '../plan/operator.js'
+import { savedStates } from '../plan/saved.js'
 import type { MaybePromise } from '../types.js'
 import { isPromise, run, wait } from '../util/promise.js'
 import { elementContexts, operatorError, randomKey, userError, type Iteration, type Place, type StageStats } from './scope.js'
@@ -28,6 +29,7 @@ export function openPlan<T>(node: PlanNode<T>, iteration: Iteration, place: Plac
 }
 
 function openInputs(node: PlanNode, iteration: Iteration, place: Place, saved: State | undefined, listed: boolean): Input[] {
+  if (node.op.transparent !== true) savedStates(node.op.name, saved?.self, saved?.inputs, node.inputs.length)
   return node.inputs.map((input, k) =>
     openPlan(input, iteration, k === 0 ? place : { ...place, branch: branchOf(place, k) }, node.op.transparent === true ? saved : saved?.inputs?.[k], listed))
 }

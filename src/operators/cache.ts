@@ -1,9 +1,11 @@
 import { byteLengthOf } from '../array/byte-length.js'
 import { MillraceError } from '../errors.js'
 import type { Input, OpenContext, Operator, Pass, Saved, State } from '../plan/operator.js'
+import { savedCount, savedObject, savedStates } from '../plan/saved.js'
 import type { Json, MaybePromise } from '../types.js'
 import { checkInteger, checkOptions } from '../util/check.js'
 import { run, wait } from '../util/promise.js'
+import { unorderedReason } from './unordered.js'
 
 /**
  * Keeps the elements of the first complete pass in memory, and gives them again in every later pass over the same dataset, or
@@ -49,8 +51,8 @@ export const cache: Operator<CacheParams, unknown> = {
   open({ params: { memoryBytes }, node, saved, savedInputs, ctx }) {
     const [inputNode] = node.inputs
     if (inputNode === undefined) throw new TypeError('cache needs an input')
-    const restored = saved as unknown as CacheState | undefined
-    const start = savedInputs?.[0]
+    const restored = saved === undefined ? undefined : savedState(saved)
+    const start = savedStates('cache', saved, savedInputs, 1)?.[0]
     const shelf = shelfOf(ctx, restored, start)
     let source: Source | undefined // decided at the first pull: an earlier part of the plan may fill the cache until then
     let opened: Input | undefined
@@ -95,6 +97,16 @@ interface CacheState {
   readonly errors?: number
   /** True once the bound was reached. */
   readonly over?: boolean
+}
+
+/** The state, checked. */
+function savedState(saved: Json): CacheState {
+  const { at, pass, errors, over } = savedObject('cache', saved) as { readonly [member in keyof CacheState]?: unknown }
+  const restored = { at: savedCount('cache', at), ...(errors !== undefined && { errors: savedCount('cache', errors, 'errors') }), ...(over === true && { over }) }
+  if (pass === undefined) return { ...restored, at: savedCount('cache', at, 'the position before the first pass', 0) }
+  const { seed, epoch, branch } = savedObject('cache', pass, 'the pass') as { readonly [member in keyof Pass]?: unknown }
+  if (!Number.isSafeInteger(seed)) savedCount('cache', seed, 'the seed')
+  return { ...restored, pass: { seed: seed as number, epoch: savedCount('cache', epoch, 'the epoch'), branch: savedCount('cache', branch, 'the branch') } }
 }
 
 interface Source {
@@ -199,6 +211,8 @@ function fill({ input, pass, start, from, memoryBytes, done }: Filling): Source 
     }
     return chunk.length
   }
+  /** Why what was read cannot be read again. */
+  const reason = (): string | undefined => (input.ordered === false && at > 0 ? unorderedReason('cache', 'inside a pass') : input.save().refused)
   const deliver = (chunk: unknown[]): unknown[] => {
     at += chunk.length
     return chunk
@@ -229,7 +243,7 @@ function fill({ input, pass, start, from, memoryBytes, done }: Filling): Source 
           if (chunk === null) {
             if (drop > 0) throw new MillraceError('Checkpoint', `cache: the data end ${drop} elements before the place where the checkpoint was taken: they are not the same data`, { operator: 'cache' })
             ended = true
-            refused = input.save().refused
+            refused = reason()
             if (items !== undefined) done({ items, pass, start, refused })
             yield* wait(input.close())
             return null
@@ -247,6 +261,6 @@ function fill({ input, pass, start, from, memoryBytes, done }: Filling): Source 
           if (kept > 0) return deliver(chunk.slice(0, kept))
         }
       }),
-    save: () => savedAt({ at, pass, errors, over }, start, ended ? refused : input.save().refused)
+    save: () => savedAt({ at, pass, errors, over }, start, ended ? refused : reason())
   }
 }

@@ -1,5 +1,6 @@
 import type { PlanNode } from '../plan/node.js'
 import type { Operator, State } from '../plan/operator.js'
+import { savedPosition, savedStates } from '../plan/saved.js'
 import { run, wait } from '../util/promise.js'
 import { batch, type BatchParams } from './batch.js'
 
@@ -28,14 +29,14 @@ export const collectBatch: Operator<CollectBatchParams> = {
     const stage = decode.op.stage?.(decode.params)
     if (inputNode === undefined || collector === undefined || !stage) throw new TypeError('decode+batch needs an input and an operator with a stage and a collector')
     // The state is that of two operators: batch, and inside it the decoding one, at the first row of the next batch.
-    const inner: State = savedInputs?.[0] ?? {}
-    const source = ctx.track(ctx.open(inputNode, { saved: inner.inputs?.[0] }), TRACK_EVERY)
-    let index = typeof saved === 'number' ? saved : 0 // of the first row of the next batch
+    const inner: State = savedStates('batch', saved, savedInputs, 1)?.[0] ?? {}
+    const source = ctx.track(ctx.open(inputNode, { saved: savedStates(decode.op.name, inner.self, inner.inputs, 1)?.[0] }), TRACK_EVERY)
+    let index = savedPosition('batch', saved) // of the first row of the next batch
     let rows = 0
     let chunk: readonly unknown[] = []
     let at = 0 // in the chunk
     let base = 0 // position of chunk[0] in `source`
-    let decoded = typeof inner.self === 'number' ? inner.self : 0 // elements taken up, failures included
+    let decoded = savedPosition(decode.op.name, inner.self) // elements taken up, failures included
     let drop = inner.drop ?? 0 // outputs of the decoding operator to leave out after a restore
     let faults = inner.faults?.slice() ?? [] // outputs since the restore before each failure that was thrown before it
     let outputs = 0 // of the decoding operator, since the restore

@@ -1,4 +1,5 @@
 import type { OpenArguments, Cursor } from '../plan/operator.js'
+import { savedPosition } from '../plan/saved.js'
 import type { Cardinality } from '../types.js'
 import { isPromise, run, wait } from '../util/promise.js'
 
@@ -27,7 +28,7 @@ export function collectRows<P extends RowsParams>(
 ): Cursor<unknown> {
   if (input === undefined) throw new TypeError(`${node.op.name} needs an input`)
   const source = ctx.track(input, TRACK_EVERY)
-  let index = typeof saved === 'number' ? saved : 0 // of the first row of the next group
+  let index = savedPosition(node.op.name, saved) // of the first row of the next group
   let begun = 0 // position of that row in `source`
   let rows: unknown[] = []
 

@@ -1,4 +1,5 @@
 import type { Input, Operator, RandomAccess, State } from '../plan/operator.js'
+import { savedPosition, savedStates } from '../plan/saved.js'
 import type { Cardinality } from '../types.js'
 import { chain, run, wait } from '../util/promise.js'
 import { allAccess, allOf, closeAll } from './all-access.js'
@@ -24,8 +25,8 @@ export const concatenate: Operator<ConcatenateParams> = {
   },
 
   open({ node, saved, savedInputs, ctx }) {
-    let ordinal = typeof saved === 'number' ? saved : 0
-    let from: State | undefined = savedInputs?.[0]
+    let ordinal = savedPosition('concatenate', saved, node.inputs.length)
+    let from: State | undefined = ordinal === node.inputs.length ? undefined : savedStates('concatenate', saved, savedInputs, 1)?.[0]
     let input: Input | undefined
 
     function* step(max: number): Generator<PromiseLike<unknown>, unknown[] | null, unknown> {

@@ -1,4 +1,5 @@
 import type { Operator } from '../plan/operator.js'
+import { savedPosition } from '../plan/saved.js'
 import { chain, isPromise } from '../util/promise.js'
 
 /**
@@ -27,7 +28,7 @@ export const enumerate: Operator<EnumerateParams, readonly [number, unknown]> = 
 
   open({ params: { start }, inputs: [input], saved, ctx }) {
     if (input === undefined) throw new TypeError('enumerate needs an input')
-    let count = typeof saved === 'number' ? saved : 0
+    let count = savedPosition('enumerate', saved)
 
     const number = (chunk: unknown[] | null): [number, unknown][] | null => {
       if (chunk === null) return null

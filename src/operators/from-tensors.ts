@@ -1,5 +1,6 @@
 import { slicer, type Slicer } from '../array/slice.js'
 import type { Operator } from '../plan/operator.js'
+import { savedPosition } from '../plan/saved.js'
 
 /** One element. */
 export interface FromTensorsParams {
@@ -14,7 +15,7 @@ export const fromTensors: Operator<FromTensorsParams> = {
   randomAccess: ({ params: { element } }) => ({ length: 1, get: indices => indices.map(() => element) }),
 
   open({ params: { element }, saved }) {
-    let at = typeof saved === 'number' ? saved : 0
+    let at = savedPosition('fromTensors', saved, 1)
     return { pull: () => (at++ < 1 ? [element] : null), save: () => ({ self: Math.min(at, 1) }) }
   }
 }
@@ -37,7 +38,7 @@ export const fromTensorSlices: Operator<FromTensorSlicesParams> = {
   randomAccess: ({ params: { slices } }) => ({ length: slices.rows, get: indices => indices.map(index => slices.row(index)) }),
 
   open({ params: { slices }, saved }) {
-    let at = typeof saved === 'number' ? saved : 0
+    let at = savedPosition('fromTensorSlices', saved, slices.rows)
     return {
       pull(max) {
         const count = Math.min(max, slices.rows - at)

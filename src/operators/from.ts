@@ -1,5 +1,6 @@
 import { MillraceError } from '../errors.js'
 import type { Cursor, OpenContext, Operator } from '../plan/operator.js'
+import { savedPosition } from '../plan/saved.js'
 import type { MaybePromise } from '../types.js'
 import { abortable } from '../util/abort.js'
 import { chain } from '../util/promise.js'
@@ -26,7 +27,7 @@ export const fromArray: Operator<FromArrayParams> = {
   randomAccess: ({ params: { items } }) => ({ length: items.length, get: indices => indices.map(index => items[index]) }),
 
   open({ params: { items }, saved }) {
-    let at = typeof saved === 'number' ? saved : 0
+    let at = savedPosition('from', saved, items.length)
     return {
       pull(max) {
         if (at >= items.length) return null
@@ -59,7 +60,7 @@ export const fromIterable: Operator<FromIterableParams> = {
   identity: ({ what, make }) => [what, make],
 
   open({ params: { make, repeatable }, saved, ctx }) {
-    let skip = typeof saved === 'number' ? saved : 0
+    let skip = savedPosition('from', saved)
     let delivered = skip
     let cursor: Cursor<unknown> | undefined
     let once = false
@@ -151,8 +152,8 @@ function pullAsync(iterator: AsyncIterator<unknown>, { signal }: OpenContext): C
   return {
     async pull() {
       if (ended) return null
+      const next = Promise.resolve(iterator.next()) // as `for await` does: not every iterator returns a promise
       waiting = true
-      const next = iterator.next()
       next.then(() => (waiting = false), () => (waiting = false))
       const step = await abortable(next, signal)
       if (step.done === true) ended = true
@@ -161,10 +162,10 @@ function pullAsync(iterator: AsyncIterator<unknown>, { signal }: OpenContext): C
     async close() {
       if (ended) return
       ended = true
-      const returned = iterator.return?.()
+      const returned: unknown = iterator.return?.()
       // A generator that is stuck in an await of its own cannot return: it is told to, but nobody waits for it.
       if (!waiting) await returned
-      else returned?.then(undefined, () => undefined)
+      else Promise.resolve(returned).catch(() => undefined)
     }
   }
 }

@@ -1,10 +1,12 @@
 import { isMillraceError, MillraceError } from '../errors.js'
 import type { Planned, PlanNode } from '../plan/node.js'
 import type { Cursor, Input, OpenArguments, Saved, State } from '../plan/operator.js'
+import { badState, savedCount, savedList, savedObject } from '../plan/saved.js'
 import type { Json, MaybePromise } from '../types.js'
 import { isPromise, run, wait } from '../util/promise.js'
 import { InnerDataset } from './inner-dataset.js'
 import type { InterleaveParams } from './interleave.js'
+import { unorderedReason } from './unordered.js'
 
 /** Read ahead when `parallel` is `'auto'`. */
 const AUTO_PARALLEL = 16
@@ -25,6 +27,29 @@ interface InterleaveState {
   readonly reads: readonly number[]
 }
 
+const START: InterleaveState = { next: 0, cycle: 0, block: 0, open: [], reads: [0] }
+
+/** The state, checked: ordinals in order, slots apart, and an input for each. */
+function savedState(name: string, saved: Json, inputs: number, cycleLength: number, blockLength: number): InterleaveState {
+  const state = savedObject(name, saved) as { readonly [member in keyof InterleaveState]?: unknown }
+  const next = savedCount(name, state.next)
+  let least = 0
+  const open = savedList(name, state.open, 'open').map(entry => {
+    const { slot, ordinal, ended } = savedObject(name, entry, 'an open dataset')
+    const found = { slot: savedCount(name, slot, 'a slot', cycleLength - 1), ordinal: savedCount(name, ordinal, 'an ordinal', next - 1), ...(ended === true && { ended }) }
+    if (found.ordinal < least || (ended !== undefined && ended !== true)) throw badState(name, 'the list of open datasets')
+    least = found.ordinal + 1
+    return found
+  })
+  const reads = savedList(name, state.reads, 'reads').map(ordinal => savedCount(name, ordinal, 'reads', next))
+  const first = open.find(({ ended }) => ended === undefined)?.ordinal ?? next
+  const inOrder = reads.every((ordinal, i) => i === 0 || ordinal > (reads[i - 1] as number))
+  if (reads[0] !== first || !inOrder || new Set(open.map(({ slot }) => slot)).size < open.length || inputs !== reads.length + open.length) {
+    throw badState(name, 'the list of open datasets')
+  }
+  return { next, cycle: savedCount(name, state.cycle, 'cycle', cycleLength - 1), block: savedCount(name, state.block, 'block', blockLength - 1), open, reads }
+}
+
 /**
  * Runs `interleave`, and `flatMap`, which is a cycle of one. Inner datasets wait in `upcoming` until the turn comes to an
  * empty slot: which of them gets which slot does not depend on how many were opened ahead.
@@ -37,7 +62,7 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
   const outerNode = node.inputs[0] as PlanNode
   const ahead = params.parallel === undefined ? 0 : Math.min(cycleLength, params.parallel === 'auto' ? AUTO_PARALLEL : params.parallel)
   const contextAt = ctx.elementContexts(params.seed)
-  const restored = (saved ?? { next: 0, cycle: 0, block: 0, open: [], reads: [0] }) as unknown as InterleaveState
+  const restored = saved === undefined ? START : savedState(node.op.name, saved, savedInputs?.length ?? 0, cycleLength, blockLength)
   let { cycle, block } = restored
   let outer: Input = ctx.open(outerNode, { saved: savedInputs?.[0] })
   let outerState: State | undefined // at `index`
@@ -337,7 +362,11 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
         reads: firsts.map(mark => mark.ordinal)
       }
       const outers = firsts.map((mark, i) => passingOver(mark.before, errors.filter(error => error > mark.ordinal && error < (firsts[i + 1]?.ordinal ?? Infinity)).map(error => error - mark.ordinal)))
-      return { self: self as unknown as Json, inputs: [...outers, ...live.map(inner => (inner.ended && inner.held === 0 ? {} : inner.save()))] }
+      return {
+        self: self as unknown as Json,
+        inputs: [...outers, ...live.map(inner => (inner.ended && inner.held === 0 ? {} : inner.save()))],
+        ...(live.length > 0 && outer.ordered === false && { refused: unorderedReason(node.op.name, 'while a dataset is open') })
+      }
     },
 
     async close() {

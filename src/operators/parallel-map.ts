@@ -1,13 +1,22 @@
 import type { Cursor, Input, OpenContext } from '../plan/operator.js'
+import { savedCount, savedList, savedObject } from '../plan/saved.js'
 import type { Json } from '../types.js'
 import { isPromise, run, wait } from '../util/promise.js'
 import type { MapParams } from './map.js'
 import { wantsContext } from './stages.js'
+import { unorderedReason } from './unordered.js'
 
 /** In flight when `parallel` is `'auto'`: enough to hide the latency of a disk or a nearby service. */
 const AUTO_PARALLEL = 16
 /** Elements that may overtake a slow one when order is given up; their ordinals are part of the state. */
 const MOST_OVERTAKING = 4096
+
+/** Index of the oldest element that was not delivered, and those that overtook it. */
+function savedPlace(saved: Json | undefined): { readonly index: number; readonly overtook: readonly number[] } {
+  if (typeof saved !== 'object') return { index: savedCount('map', saved ?? 0), overtook: [] }
+  const { index, overtook } = savedObject('map', saved)
+  return { index: savedCount('map', index), overtook: savedList('map', overtook, 'overtook').map(ordinal => savedCount('map', ordinal, 'overtook')) }
+}
 
 /** One element under way or waiting for delivery. An error of the input takes a place among them, and an index. */
 interface Slot {
@@ -27,7 +36,7 @@ export function openParallelMap(params: MapParams, input: Input, ctx: OpenContex
   const limit = params.parallel === 'auto' ? AUTO_PARALLEL : (params.parallel ?? 1)
   const { fn, deterministic } = params
   const context = wantsContext(fn) ? ctx.elementContexts(params.seed) : null
-  const restored = (typeof saved === 'object' && saved !== null ? saved : { index: saved ?? 0 }) as { index: number; overtook?: readonly number[] }
+  const restored = savedPlace(saved)
   const source = ctx.track(input)
   const overtook = new Set(restored.overtook)
   const queue: Slot[] = []
@@ -142,7 +151,11 @@ export function openParallelMap(params: MapParams, input: Input, ctx: OpenContex
       }),
     save() {
       const oldest = queue[0]?.index ?? index
-      return { self: overtook.size > 0 ? { index: oldest, overtook: [...overtook] } : oldest, inputs: [source.stateAt(oldestPosition())] }
+      return {
+        self: overtook.size > 0 ? { index: oldest, overtook: [...overtook] } : oldest,
+        inputs: [source.stateAt(oldestPosition())],
+        ...(overtook.size > 0 && input.ordered === false && { refused: unorderedReason('map', 'behind an element that overtook another') })
+      }
     },
     async close() {
       closed = true

@@ -1,4 +1,5 @@
 import type { Operator } from '../plan/operator.js'
+import { savedPosition } from '../plan/saved.js'
 import { checkInteger } from '../util/check.js'
 
 /**
@@ -39,7 +40,7 @@ export const range: Operator<RangeParams, number> = {
     count === Infinity ? null : { length: count, get: indices => indices.map(index => start + index * step) },
 
   open({ params: { start, step, count, reuse }, saved }) {
-    let index = typeof saved === 'number' ? saved : 0
+    let index = savedPosition('range', saved, count)
     let scratch: number[] = []
     return {
       pull(max) {

@@ -1,6 +1,7 @@
 import { MillraceError } from '../errors.js'
 import type { Format, FormatChunk, FormatReader } from '../format.js'
 import type { Operator } from '../plan/operator.js'
+import { badState, savedCount, savedObject } from '../plan/saved.js'
 import type { ByteSource } from '../store.js'
 import type { Json, MaybePromise } from '../types.js'
 
@@ -38,6 +39,20 @@ interface Place {
 
 const START: Place = { file: 0, fragment: 0, skip: 0 }
 
+/** The place, checked; `from` is the format's own. */
+function savedPlace(saved: Json): Place {
+  const { uri, byteLength, from, ...place } = savedObject('readFiles', saved)
+  if (uri !== undefined && typeof uri !== 'string') throw badState('readFiles', 'the name of the file')
+  return {
+    file: savedCount('readFiles', place['file'], 'the ordinal of the file'),
+    ...(uri !== undefined && { uri }),
+    ...(byteLength !== undefined && { byteLength: savedCount('readFiles', byteLength, 'the size of the file') }),
+    fragment: savedCount('readFiles', place['fragment'], 'the fragment'),
+    ...(from !== undefined && { from: from as Json }),
+    skip: savedCount('readFiles', place['skip'], 'skip')
+  }
+}
+
 export const readFiles: Operator<ReadFilesParams> = {
   name: 'readFiles',
   describe: ({ patterns, formatName }) => `${formatName}: ${patterns.join(', ')}`,
@@ -46,7 +61,7 @@ export const readFiles: Operator<ReadFilesParams> = {
   transient: params => ({ ...params, transient: true }),
 
   open({ params, saved, ctx: { signal } }) {
-    let place = (saved ?? START) as unknown as Place
+    let place = saved === undefined ? START : savedPlace(saved)
     let files: readonly string[] | undefined
     let source: ByteSource | undefined
     let reader: FormatReader<unknown> | undefined
@@ -94,10 +109,12 @@ export const readFiles: Operator<ReadFilesParams> = {
     }
     const advance = async (max: number): Promise<unknown[] | null> => {
       files ??= await params.list(signal)
+      if (place.file > files.length) throw badState('readFiles', `file ${place.file} of ${files.length}`)
       for (;;) {
         const uri = files[place.file]
         if (uri === undefined) return null
         reader ??= await open(uri)
+        if (place.fragment > reader.fragments.length) throw badState('readFiles', `fragment ${place.fragment} of ${reader.fragments.length}`)
         if (place.fragment >= reader.fragments.length) {
           await toNextFile()
           continue
@@ -106,6 +123,7 @@ export const readFiles: Operator<ReadFilesParams> = {
         const step = await iterator.next()
         if (step.done === true) {
           iterator = undefined
+          if (place.skip > chunk.length) throw badState('readFiles', `element ${place.skip} of ${chunk.length}`)
           const { from: _, ...file } = place
           place = { ...file, fragment: place.fragment + 1, skip: 0 }
           chunk = []

@@ -1,4 +1,5 @@
 import type { Input, Operator, State } from '../plan/operator.js'
+import { badState, savedCount, savedObject, savedStates } from '../plan/saved.js'
 import { run, wait } from '../util/promise.js'
 
 /**
@@ -9,6 +10,14 @@ import { run, wait } from '../util/promise.js'
  */
 export interface RepeatParams {
   readonly count: number
+}
+
+interface RepeatState {
+  readonly pass: number
+  /** No element came in this pass. */
+  readonly empty: boolean
+  /** An endless repeat of nothing has ended. */
+  readonly ended?: boolean
 }
 
 export const repeat: Operator<RepeatParams, unknown> = {
@@ -22,13 +31,16 @@ export const repeat: Operator<RepeatParams, unknown> = {
   open({ params: { count }, node: { inputs: [inputNode] }, saved, savedInputs, ctx }) {
     if (inputNode === undefined) throw new TypeError('repeat needs an input')
     const open = (): Input => ctx.open(inputNode, { saved: from, epoch: ctx.epoch * Math.max(1, count) + pass })
-    const restored = (saved ?? { pass: 0, empty: true }) as { readonly pass: number; readonly empty: boolean }
-    let { pass, empty } = restored
-    let from: State | undefined = savedInputs?.[0]
+    const restored = savedObject('repeat', saved ?? { pass: 0, empty: true }) as { readonly [member in keyof RepeatState]?: unknown }
+    let pass = savedCount('repeat', restored.pass, 'the pass', count < 0 ? undefined : count)
+    let empty = restored.empty === true
+    let ended = restored.ended === true
+    if (restored.empty !== empty || (ended && (count >= 0 || !empty))) throw badState('repeat', `the state ${JSON.stringify(saved)}`)
+    let from: State | undefined = ended || pass === count ? undefined : savedStates('repeat', saved, savedInputs, 1)?.[0]
     let input: Input | undefined
 
     function* next(max: number): Generator<PromiseLike<unknown>, unknown[] | null, unknown> {
-      while (count < 0 || pass < count) {
+      while (!ended && (count < 0 || pass < count)) {
         input ??= open()
         const chunk = yield* wait(input.pull(max))
         if (chunk !== null) {
@@ -37,7 +49,7 @@ export const repeat: Operator<RepeatParams, unknown> = {
         }
         yield* wait(input.close())
         input = from = undefined
-        if (empty && count < 0) return null
+        ended = empty && count < 0
         pass++
         empty = true
       }
@@ -45,7 +57,7 @@ export const repeat: Operator<RepeatParams, unknown> = {
     }
     return {
       pull: max => run(() => next(max)),
-      save: () => ({ self: { pass, empty }, inputs: count < 0 || pass < count ? [(input ??= open()).save()] : [] })
+      save: () => (ended ? { self: { pass, empty, ended }, inputs: [] } : { self: { pass, empty }, inputs: count < 0 || pass < count ? [(input ??= open()).save()] : [] })
     }
   }
 }

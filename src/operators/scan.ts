@@ -3,6 +3,7 @@ import { decodeJson, encodeJson } from '../array/json.js'
 import { describe } from '../array/nest.js'
 import { messageOf, MillraceError } from '../errors.js'
 import type { ElementContext, Operator, Saved } from '../plan/operator.js'
+import { badState, savedCount, savedObject } from '../plan/saved.js'
 import type { Json, MaybePromise } from '../types.js'
 import { isPromise, run, wait } from '../util/promise.js'
 
@@ -52,7 +53,7 @@ export const scan: Operator<ScanParams> = {
     if (input === undefined) throw new TypeError('scan needs an input')
     const source = ctx.track(input)
     const context = ctx.elementContexts(seed)
-    const restored = saved as unknown as ScanState | undefined
+    const restored = saved === undefined ? undefined : scanState(saved)
     let snapshot: Snapshot = {
       index: restored?.index ?? 0,
       position: 0,
@@ -122,7 +123,7 @@ export const scan: Operator<ScanParams> = {
     return {
       pull: max => run(() => fill(max)),
       save(): Saved {
-        if (replay === 0 && since > snapshot.lasts) {
+        if (replay === 0 && since > (input.ordered === false ? 0 : snapshot.lasts)) {
           snapshot = takeSnapshot(state, snapshot.index + since, place())
           since = 0
           source.release(snapshot.position)
@@ -136,6 +137,19 @@ export const scan: Operator<ScanParams> = {
       }
     }
   }
+}
+
+/** The state, checked. */
+function scanState(saved: Json): ScanState {
+  const { index, since, state } = savedObject('scan', saved) as { readonly [member in keyof ScanState]?: unknown }
+  const restored = { index: savedCount('scan', index), since: savedCount('scan', since, 'since', SNAPSHOT_AT_MOST) }
+  if (state === undefined && restored.index === 0) return restored
+  try {
+    decodeJson(state as Json)
+  } catch (error) {
+    throw badState('scan', `the state (${messageOf(error)})`)
+  }
+  return { ...restored, state: state as Json }
 }
 
 const NONE: readonly unknown[] = Object.freeze([])

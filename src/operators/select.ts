@@ -1,4 +1,5 @@
 import type { Operator, RandomAccess, Selection } from '../plan/operator.js'
+import { savedPosition } from '../plan/saved.js'
 import type { Cardinality } from '../types.js'
 import { chain, run, wait } from '../util/promise.js'
 
@@ -34,7 +35,7 @@ export const take: Operator<TakeParams, unknown> = {
   randomAccess: ({ params: { count }, inputs: [input] }) => selectAccess({ start: 0, step: 1, count: count < 0 ? Infinity : count }, input),
 
   open({ params: { count }, inputs: [input], saved }) {
-    let left = count < 0 ? Infinity : count - (typeof saved === 'number' ? saved : 0)
+    let left = count < 0 ? Infinity : count - savedPosition('take', saved, count)
     return {
       pull(max) {
         if (left <= 0 || input === undefined) return null
@@ -63,7 +64,7 @@ export const skip: Operator<SkipParams, unknown> = {
   randomAccess: ({ params: { count }, inputs: [input] }) => selectAccess(count < 0 ? { start: 0, step: 1, count: 0 } : { start: count, step: 1, count: Infinity }, input),
 
   open({ params: { count }, inputs: [input], saved }) {
-    let left = count - (typeof saved === 'number' ? saved : 0)
+    let left = count < 0 ? 0 : count - savedPosition('skip', saved, count)
     return {
       pull(max) {
         if (count < 0 || input === undefined) return null
@@ -77,7 +78,7 @@ export const skip: Operator<SkipParams, unknown> = {
           return yield* wait(input.pull(max))
         })
       },
-      save: () => ({ self: count - Math.max(0, left) })
+      save: () => ({ self: count < 0 ? 0 : count - Math.max(0, left) })
     }
   }
 }
@@ -98,7 +99,7 @@ export const shard: Operator<ShardParams, unknown> = {
   randomAccess: ({ params: { shards, index }, inputs: [input] }) => selectAccess({ start: index, step: shards, count: Infinity }, input),
 
   open({ params: { shards, index }, inputs: [input], saved }) {
-    let seen = typeof saved === 'number' ? saved : 0
+    let seen = savedPosition('shard', saved)
     return {
       pull: max =>
         run(function* () {

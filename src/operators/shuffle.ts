@@ -1,9 +1,12 @@
 import type { PlanNode } from '../plan/node.js'
-import type { Cursor, Input, OpenContext, Operator, RandomAccess, State } from '../plan/operator.js'
+import type { Cursor, Input, OpenContext, Operator, RandomAccess, Saved, State } from '../plan/operator.js'
+import { badState, savedCount, savedObject, savedPosition, savedStates } from '../plan/saved.js'
 import type { Json, MaybePromise } from '../types.js'
 import { randomOrder } from '../util/permutation.js'
+import { later } from '../util/later.js'
 import { chain, isPromise, run, wait } from '../util/promise.js'
 import { integerAt, type RandomKey } from '../util/rng.js'
+import { unorderedReason } from './unordered.js'
 
 /**
  * Draws elements at random from a buffer that is topped up before every draw and drains at the end, always uniformly.
@@ -39,7 +42,7 @@ export const shuffle: Operator<ShuffleParams, unknown> = {
 
 /** Full shuffle by ordinal: nothing is held, and any place can be resumed at once. */
 function indexShuffle(key: RandomKey, access: RandomAccess, saved: Json | undefined): Cursor<unknown> {
-  let place = typeof saved === 'number' ? saved : 0
+  let place = savedPosition('shuffle', saved, access.length)
   let order: ((place: number) => number) | undefined
   let single = false // after a failure: find the element that fails
 
@@ -85,11 +88,18 @@ interface Slots {
   next: number
 }
 
+/** After so many, 30 ms of them, others have their turn: an abort must be heard. */
+const DRAWS_AT_A_TIME = 2 ** 20
+
 /** Plays the draws over ordinals alone: 30 ns each, which spares the checkpoint a list as long as the buffer. */
-function slotsAfter(key: RandomKey, size: number, drawn: number, total: number): Slots {
+function* slotsAfter(key: RandomKey, size: number, drawn: number, total: number, signal: AbortSignal): Generator<PromiseLike<unknown>, Slots, unknown> {
   const first = Math.min(size, total)
   const slots: Slots = { ordinals: Array.from({ length: first }, (_, i) => i), hole: -1, next: first }
   for (let draw = 0; draw < drawn; draw++) {
+    if (draw % DRAWS_AT_A_TIME === DRAWS_AT_A_TIME - 1) {
+      yield new Promise<void>(resolve => later(resolve))
+      signal.throwIfAborted()
+    }
     if (slots.hole >= 0) {
       if (slots.next < total) slots.ordinals[slots.hole] = slots.next++
       else closeHole(slots.ordinals, slots.hole)
@@ -112,9 +122,19 @@ interface BufferState {
   readonly total?: number
 }
 
+function bufferState(saved: Json | undefined, size: number): BufferState {
+  const state = savedObject('shuffle', saved ?? { drawn: 0, floor: 0 }) as { readonly [member in keyof BufferState]?: unknown }
+  const drawn = savedCount('shuffle', state.drawn, 'the number of draws')
+  const floor = savedCount('shuffle', state.floor, 'the floor', drawn + Math.min(size, Number.MAX_SAFE_INTEGER - drawn))
+  if (state.total === undefined) return { drawn, floor }
+  const total = savedCount('shuffle', state.total, 'the total')
+  if (total < drawn || total < floor) throw badState('shuffle', `a total of ${total} behind ${drawn} draws`)
+  return { drawn, floor, total }
+}
+
 function bufferShuffle(key: RandomKey, size: number, ctx: OpenContext, inputNode: PlanNode, saved: Json | undefined, savedInputs: readonly State[] | undefined): Cursor<unknown> {
-  const restored = (saved ?? { drawn: 0, floor: 0 }) as unknown as BufferState
-  const input: Input = ctx.open(inputNode, { saved: savedInputs?.[0] })
+  const restored = bufferState(saved, size)
+  const input: Input = ctx.open(inputNode, { saved: savedStates('shuffle', saved, savedInputs, 1)?.[0] })
   const source = ctx.track(input, Math.min(size, 4096))
   const values: unknown[] = []
   let ordinals: number[] = []
@@ -139,7 +159,7 @@ function bufferShuffle(key: RandomKey, size: number, ctx: OpenContext, inputNode
     source.release(floorPosition)
   }
   function* refill(): Generator<PromiseLike<unknown>, void, unknown> {
-    const slots = slotsAfter(key, size, drawn, total)
+    const slots = yield* slotsAfter(key, size, drawn, total, ctx.signal)
     const slotOf = new Map(slots.ordinals.map((ordinal, slot) => [ordinal, slot]))
     for (let ordinal = floor; ordinal < slots.next; ) {
       const chunk: unknown[] | null = yield* wait(source.pull(Math.min(256, slots.next - ordinal)))
@@ -221,11 +241,12 @@ function bufferShuffle(key: RandomKey, size: number, ctx: OpenContext, inputNode
       }
       return step(max)
     },
-    save(): { self: Json; inputs: State[] } {
+    save(): Saved {
       if (restoring) return { self: saved as Json, inputs: [input.save()] }
       return {
         self: { drawn, floor: drawn === 0 ? restored.floor : floor, ...(total !== Infinity && drawn > 0 && { total }) },
-        inputs: [source.stateAt(floorPosition, source.position)]
+        inputs: [source.stateAt(floorPosition, source.position)],
+        ...(drawn > 0 && input.ordered === false && { refused: unorderedReason('shuffle', 'behind its first element') })
       }
     }
   }

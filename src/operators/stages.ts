@@ -1,5 +1,6 @@
 import type { PlanNode } from '../plan/node.js'
 import type { Cursor, Input, OpenContext, Saved, Stage, State } from '../plan/operator.js'
+import { savedPosition, savedStates } from '../plan/saved.js'
 import type { Json, MaybePromise } from '../types.js'
 import { isPromise, run, wait } from '../util/promise.js'
 import { callStage, codeGenerationAllowed, DONE, FAILED, generatedLoop, generation, interpretedLoop, type BoundStage, type Frame, type StageLoop } from './stage-loop.js'
@@ -26,7 +27,7 @@ const MOST_ROOM = 1024
  * as the nodes of the plan are, so that it does not matter which of them were fused.
  */
 export function openStages(chain: readonly StageNode[], key: object, ctx: OpenContext, inputNode: PlanNode, saved: Json | undefined, savedInputs: readonly State[] | undefined): Cursor<unknown> {
-  const restored = unnest(chain.length, saved, savedInputs)
+  const restored = unnest(chain, saved, savedInputs)
   const input = ctx.open(inputNode, { saved: restored.input })
   const { bound, firstOfCounter } = bind(chain, ctx)
   const frame: Frame = { at: 0, filled: 0, stage: 0, value: undefined, outcome: undefined, counts: firstOfCounter.map(s => restored.counts[s] ?? 0) }
@@ -251,15 +252,15 @@ function nest(counts: readonly number[], input: State, drops: readonly number[] 
   return { self: counts.at(-1) as number, inputs: [below] }
 }
 
-function unnest(length: number, saved: Json | undefined, savedInputs: readonly State[] | undefined): { counts: number[]; drops: number[]; input: State | undefined } {
-  const counts = new Array<number>(length).fill(0)
-  const drops = new Array<number>(length).fill(0)
-  let state: State | undefined = savedInputs?.[0]
-  if (typeof saved === 'number') counts[length - 1] = saved
-  for (let s = length - 2; s >= 0; s--) {
-    if (typeof state?.self === 'number') counts[s] = state.self
-    drops[s] = state?.drop ?? 0
-    state = state?.inputs?.[0]
+function unnest(chain: readonly StageNode[], saved: Json | undefined, savedInputs: readonly State[] | undefined): { counts: number[]; drops: number[]; input: State | undefined } {
+  const counts = new Array<number>(chain.length).fill(0)
+  const drops = new Array<number>(chain.length).fill(0)
+  let state: State | undefined = { ...(saved !== undefined && { self: saved }), ...(savedInputs !== undefined && { inputs: savedInputs }) }
+  for (let s = chain.length - 1; s >= 0; s--) {
+    const { name } = (chain[s] as StageNode).node.op
+    counts[s] = savedPosition(name, state?.self)
+    drops[s] = state?.drop ?? 0 // of the last one, the engine leaves them out
+    state = savedStates(name, state?.self, state?.inputs, 1)?.[0]
   }
   return { counts, drops, input: state }
 }

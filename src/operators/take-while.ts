@@ -1,4 +1,5 @@
 import type { ElementContext, Operator } from '../plan/operator.js'
+import { savedPosition } from '../plan/saved.js'
 import type { MaybePromise } from '../types.js'
 import { isPromise, run, wait } from '../util/promise.js'
 
@@ -24,8 +25,8 @@ export const takeWhile: Operator<TakeWhileParams> = {
     if (input === undefined) throw new TypeError('takeWhile needs an input')
     const source = ctx.track(input)
     const context = ctx.elementContexts(seed)
-    let index = typeof saved === 'number' ? saved : 0
     let ended = saved === ENDED
+    let index = ended ? 0 : savedPosition('takeWhile', saved)
     /** An error, and how many elements it takes; first the elements before it are delivered. */
     let held: { readonly error: unknown; readonly taken: number } | undefined
 

@@ -4,10 +4,12 @@ import { isLeafSpec } from '../array/spec.js'
 import { declaredSpec } from '../plan/declared-spec.js'
 import type { PlanNode } from '../plan/node.js'
 import type { Operator, State } from '../plan/operator.js'
+import { savedCount, savedObject } from '../plan/saved.js'
 import type { ElementSpec } from '../types.js'
 import { run, wait } from '../util/promise.js'
 import { batch } from './batch.js'
 import { paddedBatch } from './padded-batch.js'
+import { unorderedReason } from './unordered.js'
 
 /**
  * The rows of every element: its slices along the first axis, the inverse of `batch`. Order: kept. An element without rows
@@ -37,8 +39,9 @@ export const unbatch: Operator<UnbatchParams> = {
 
   open({ inputs: [input], saved, ctx }) {
     if (input === undefined) throw new TypeError('unbatch needs an input')
-    const restored = (saved ?? { index: 0, row: 0 }) as { readonly index: number; readonly row: number }
-    let { index, row } = restored // of the batch, and of the next row in it
+    const restored = savedObject('unbatch', saved ?? { index: 0, row: 0 })
+    let index = savedCount('unbatch', restored['index']) // of the batch
+    let row = savedCount('unbatch', restored['row'], 'the row') // the next one in it
     let current: Slicer<unknown> | undefined
     let before: State = {} // where the input stood before the batch
 
@@ -71,7 +74,11 @@ export const unbatch: Operator<UnbatchParams> = {
     }
     return {
       pull: max => (current !== undefined && current.rows > row ? cut(current, max) : run(() => step(max))),
-      save: () => ({ self: { index, row }, inputs: [current === undefined ? input.save() : before] })
+      save: () => ({
+        self: { index, row },
+        inputs: [current === undefined ? input.save() : before],
+        ...(row > 0 && input.ordered === false && { refused: unorderedReason('unbatch', 'inside a batch') })
+      })
     }
   }
 }

@@ -1,6 +1,7 @@
 import { at, describe, joinPath, kindOf, setMember } from '../array/nest.js'
 import { MillraceError } from '../errors.js'
 import type { Operator } from '../plan/operator.js'
+import { savedCount, savedObject } from '../plan/saved.js'
 import { checkInteger, checkOptions } from '../util/check.js'
 import { run, wait } from '../util/promise.js'
 
@@ -70,7 +71,9 @@ export const window: Operator<WindowParams, unknown> = {
     const { shift, stride, dropRemainder, wrap } = params
     const span = spanOf(params)
     const source = ctx.track(input)
-    let { index, skip = 0 } = (saved ?? { index: 0 }) as unknown as WindowState
+    const restored = savedObject('window', saved ?? { index: 0 }) as { readonly [member in keyof WindowState]?: unknown }
+    let index = savedCount('window', restored.index)
+    let skip = savedCount('window', restored.skip ?? 0, 'skip')
     let ended = false
     let held: unknown[] = [] // from element `index` on, once `begin` of them are left out
     let positions: number[] = [] // of the held elements in `source`: errors between them take positions too

@@ -1,6 +1,7 @@
 import { describe, isPlainObject, joinPath, setMember } from '../array/nest.js'
 import type { Planned, PlanNode } from '../plan/node.js'
 import type { Operator, TrackedInput } from '../plan/operator.js'
+import { badState } from '../plan/saved.js'
 import type { Cardinality, ElementSpec } from '../types.js'
 import { chain, isPromise } from '../util/promise.js'
 import { allAccess, allOf, closeAll } from './all-access.js'
@@ -69,6 +70,7 @@ export const zip: Operator<ZipParams> = {
   open({ params: { shape }, inputs, saved, ctx }) {
     const make = rowMaker(shape)
     const lanes = inputs.map((input): Lane => ({ source: ctx.track(input), chunk: NONE, at: 0, error: undefined, ended: false }))
+    if (saved !== undefined && saved !== ENDED) throw badState('zip', `the state ${JSON.stringify(saved)}`)
     let ended = saved === ENDED
     let aborted: { readonly error: unknown } | undefined
 

@@ -76,6 +76,13 @@ describe('what is written down', () => {
     expect(lines(written, /\bregistry\.\w+\.\w+|\b(npmjs|pypi|pythonhosted|yarnpkg|jfrog|nexus)\b[./]|"resolved": *"http/i)).toEqual([])
   })
 
+  test('locks the packages for all machines, not only for the one where the lock was written: npm ci fails without them', () => {
+    const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, { optionalDependencies?: Record<string, string> }> }
+    const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies).filter(name => !(`node_modules/${name}` in packages) && !(`${path}/node_modules/${name}` in packages)))
+    expect(missing).toEqual([])
+  })
+
   test('has a page for each format that a name stands for', () => {
     const table = /const FORMATS[^{]*(?:\{[^}]*\}[^{]*)?= \{([\s\S]*?)\n\}/.exec(read('src/resolve.ts'))?.[1] ?? ''
     const names = [...table.matchAll(/^ {2}'?([\w-]+)'?: \{/gm)].map(match => match[1] as string)

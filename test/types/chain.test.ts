@@ -5,6 +5,7 @@ import {
   Dataset, fixedLen, memoryStore, ndarray, ragged, varLen,
   type Batched, type Cardinality, type Checkpoint, type DatasetIterator, type ElementContext, type ElementSpec, type NdArray, type RaggedArray, type Rng
 } from '../../src/index.js'
+import type { Format } from '../../src/format.js'
 import type { Cursor, Operator } from '../../src/operator.js'
 import { toTfDataset, toTfGenerator, type TfBatch, type TfDataset, type TfElement, type TfGenerator } from '../../src/tfjs.js'
 
@@ -48,6 +49,19 @@ describe('sources', () => {
     expectTypeOf(element(sliced).weights).toEqualTypeOf<number>()
     expectTypeOf(element(sliced).raw).toExtend<Uint8Array>()
     expectTypeOf(element(Dataset.fromTensorSlices([xs, new BigInt64Array(3)]))).toEqualTypeOf<readonly [NdArray<'uint8', readonly [2, 2]>, bigint]>()
+  })
+
+  test('files have the elements of their format, which says what its options are', () => {
+    const rowFormat: Format<Float32Array, { readonly columns: number }> = { name: 'rows', extensions: [], open: () => Promise.reject(new Error('not read')) }
+    expectTypeOf(element(Dataset.fromFiles('*.rows', { format: rowFormat, options: { columns: 4 } }))).toEqualTypeOf<Float32Array>()
+    expectTypeOf(element(Dataset.fromFiles('*.tfrecord', { format: 'tfrecord' }))).toBeUnknown()
+    const wrong = (): void => {
+      // @ts-expect-error -- columns is a number
+      Dataset.fromFiles('*.rows', { format: rowFormat, options: { columns: '4' } })
+      // @ts-expect-error -- no such option
+      Dataset.fromFiles('*.rows', { format: rowFormat, options: { rows: 4 } })
+    }
+    void wrong
   })
 
   test('refuse what they cannot read', () => {
@@ -274,6 +288,15 @@ describe('composition and consumption', () => {
       numbers.apply(normalize)
     }
     void wrong
+  })
+
+  test('functions over datasets may be generic, and a dataset one of several', () => {
+    const labels = <T extends { readonly label: bigint }>(dataset: Dataset<T>) => dataset.map(row => ({ row, label: Number(row.label) })).batch(4)
+    expectTypeOf(element(labels(rows)).label).toEqualTypeOf<NdArray<'float32', readonly [number]>>()
+    expectTypeOf(element(labels(Dataset.of({ label: 1n, name: 'a' }))).row.name).toEqualTypeOf<NdArray<'string', readonly [number]>>()
+    const either = (numbers.cardinality === 0 ? numbers : Dataset.of('a')) as Dataset<number> | Dataset<string>
+    expectTypeOf(element<number | string>(either)).toEqualTypeOf<number | string>()
+    expectTypeOf(element(either.map(x => ({ x })))).toEqualTypeOf<{ x: string | number }>()
   })
 
   test('operator gives the elements of the operator, and checks its params', () => {
