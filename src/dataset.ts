@@ -33,11 +33,11 @@ import { window, windowParams, type WindowOptions, type WindowParams } from './o
 import { zip, zipParams, type Zipped, type ZipNest } from './operators/zip.js'
 import { optimizedPlan, optimizeInner } from './optimizer/optimized-plan.js'
 import { declaredSpec } from './plan/declared-spec.js'
-import { explain, type ExplainFormat } from './plan/explain.js'
+import { explain, nodeText, type ExplainFormat } from './plan/explain.js'
 import { fingerprint } from './plan/fingerprint.js'
-import { cardinality, planNode, type Planned, type PlanNode } from './plan/node.js'
+import { cardinality, nodesOf, planNode, type Planned, type PlanNode } from './plan/node.js'
 import type { ElementContext, Operator } from './plan/operator.js'
-import { listUris, openUri, resolveFormat, resolveTfrecordOptions, type TfrecordOptions } from './resolve.js'
+import { checkFormat, listUris, openUri, resolveFormat, resolveTfrecordOptions, type TfrecordOptions } from './resolve.js'
 import type { Cardinality, ElementSpec, Leaf, MaybePromise } from './types.js'
 import { checkFunction, checkInteger, checkKnob, checkOptions, checkSeed } from './util/check.js'
 import { callSite } from './util/site.js'
@@ -54,6 +54,7 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
 
   /** Wraps a plan. Most people begin with `Dataset.range`, `Dataset.from`, `Dataset.tfrecord` … */
   constructor(plan: PlanNode<T>) {
+    if (typeof plan?.op?.open !== 'function') throw new TypeError('new Dataset takes a plan; for elements there is Dataset.from(elements)')
     this.plan = plan
     Object.freeze(this)
   }
@@ -127,21 +128,24 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
    */
   static tfrecord(files: string | readonly string[], options: TfrecordOptions & StoreOptions = {}): Dataset<Uint8Array> {
     checkOptions('Dataset.tfrecord', options, ['store', 'compression', 'verify', 'readBytes', 'maxRecordBytes'])
+    checkPatterns('Dataset.tfrecord', files)
     const { store, ...own } = options
     return Dataset.fromFiles<Uint8Array>(files, { format: 'tfrecord', options: resolveTfrecordOptions(own), ...(store !== undefined && { store }) })
   }
 
   /** The elements of files of any format: one of ours by its name, or your own. See the door `millrace/format`. */
-  static fromFiles<T, O = unknown>(files: string | readonly string[], { format, options, store }: FilesOptions<T, O>): Dataset<T> {
+  static fromFiles<T, O = unknown>(files: string | readonly string[], options: FilesOptions<T, O>): Dataset<T> {
     const patterns = checkPatterns('Dataset.fromFiles', files)
-    if (typeof format !== 'string' && typeof format?.open !== 'function') throw new TypeError('Dataset.fromFiles: format must be the name of a format, or a format with a function open')
+    checkOptions('Dataset.fromFiles', options, ['format', 'options', 'store'])
+    const { format, store } = options
+    checkFormat(format)
     const params: ReadFilesParams = {
       patterns,
       list: signal => listUris(patterns, store, signal),
       openFile: (uri, signal) => openUri(store === undefined ? uri : { store, uri }, { signal }),
       format: () => resolveFormat(format as string | Format<unknown>),
       formatName: typeof format === 'string' ? format : format.name,
-      options,
+      options: options.options,
       transient: false
     }
     return new Dataset(planNode(readFiles, params, [], callSite()) as PlanNode<T>)
@@ -151,7 +155,8 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
    * Elements of several datasets side by side, in any nest of objects and arrays; it ends with the shortest.
    * @example Dataset.zip({ xs: inputs, ys: targets })
    */
-  static zip<const N extends ZipNest>(nest: N): Dataset<Zipped<N>> {
+  static zip<const N extends ZipNest>(nest: N, ...none: readonly []): Dataset<Zipped<N>> {
+    if (none.length > 0) throw new TypeError('Dataset.zip takes one nest of datasets: zip([a, b]), not zip(a, b)')
     const { params, inputs } = zipParams(nest)
     return new Dataset(planNode(zip, params, inputs, callSite()) as PlanNode<Zipped<N>>)
   }
@@ -371,6 +376,11 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
 
   // ── Consumption ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** The plan in one line. */
+  toString(): string {
+    return `Dataset ${[...nodesOf(this.plan)].map(nodeText).join(' → ')}`
+  }
+
   [Symbol.asyncIterator](): DatasetIterator<T> {
     return this.iterator()[Symbol.asyncIterator]() as DatasetIterator<T>
   }
@@ -472,7 +482,8 @@ function planOf(where: string, dataset: Planned): PlanNode {
 }
 
 function checkPatterns(where: string, patterns: string | readonly string[]): readonly string[] {
-  const list = typeof patterns === 'string' ? [patterns] : [...patterns]
+  if (typeof patterns !== 'string' && !Array.isArray(patterns)) throw new TypeError(`${where}: files must be a name or an array of names, got ${describe(patterns)}${(patterns as unknown as { href?: string }).href === undefined ? '' : ': pass its href'}`)
+  const list = typeof patterns === 'string' ? [patterns] : [...(patterns as readonly string[])]
   if (list.length === 0) throw new RangeError(`${where}: no files are named`)
   for (const pattern of list) if (typeof pattern !== 'string' || pattern === '') throw new TypeError(`${where}: a file name must be a string that is not empty, got ${JSON.stringify(pattern)}`)
   return list

@@ -46,7 +46,7 @@ export async function resolveStore(uri: string): Promise<Store> {
   const known = schemes().map((name) => `${name}://`).join(', ')
   throw new MillraceError('Unsupported',
     `${shown}: there is no store for ${scheme}:// here; there are plain paths and ${known}. `
-    + 'For anything else, pass a store with the URI: { store, uri }', { uri: shown, operation: 'resolve' })
+    + 'For anything else, pass the option { store }', { uri: shown, operation: 'resolve' })
 }
 
 /** Opens an object for ranged reads, with the store that it comes with or the one for its scheme. */
@@ -66,18 +66,24 @@ export async function loadTfrecordWriter(): Promise<typeof import('../formats/tf
   return (await import('../formats/tfrecord/writer.js')).tfrecordWriter
 }
 
+/** @throws RangeError for a name that no format has, TypeError for what is no format. */
+export function checkFormat(format: unknown): void {
+  if (typeof format !== 'string') {
+    if (typeof (format as Partial<Format<unknown>> | null | undefined)?.open === 'function') return
+    throw new TypeError('format must be the name of a format, or a format: an object with a function open')
+  }
+  if (own(FORMATS, format) !== undefined) return
+  throw new RangeError(`there is no format ${JSON.stringify(format)} here; there is ${Object.keys(FORMATS).join(', ')}. For anything else, pass a format object`)
+}
+
 /**
  * The format of that name; a format object is passed through.
  * @throws RangeError when there is none of that name
  */
 export async function resolveFormat(format: string | Format<unknown>): Promise<Format<unknown>> {
   if (typeof format !== 'string') return format
-  const entry = own(FORMATS, format)
-  if (entry === undefined) {
-    throw new RangeError(`there is no format ${JSON.stringify(format)} here; there is ${Object.keys(FORMATS).join(', ')}. `
-      + 'For anything else, pass a format object')
-  }
-  return entry.load()
+  checkFormat(format)
+  return (FORMATS[format] as FormatEntry).load()
 }
 
 /**

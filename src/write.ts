@@ -1,7 +1,9 @@
 import { MillraceError } from './errors.js'
 import { expandBraces } from './storage/braces.js'
 import { createWriterAt, loadTfrecordWriter } from './resolve.js'
+import { isPattern } from './storage/patterns.js'
 import type { ObjectMeta, Store } from './store.js'
+import { checkOptions } from './util/check.js'
 
 /** Options of {@link writeTfrecord}. */
 export interface WriteTfrecordOptions {
@@ -21,13 +23,15 @@ export interface WriteTfrecordResult {
 /**
  * Writes records to a TFRecord file, or in turn to several: `train-{00..09}.tfrecord` means ten of them.
  *
- * Nothing is visible under the names before all records are written; if anything fails, nothing stays behind.
+ * Nothing is visible under the names before all records are written; if anything fails before that, nothing stays behind.
  * Memory: 2 MiB per file. @throws MillraceError of the store; whatever the iterable throws.
  */
 export async function writeTfrecord(uri: string, records: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, options: WriteTfrecordOptions = {}): Promise<WriteTfrecordResult> {
+  checkOptions('writeTfrecord', options, ['compression', 'store', 'signal'])
   const { compression = 'none', store, signal } = options
   const tfrecordWriter = await loadTfrecordWriter()
   const names = expandBraces(uri)
+  if (names.some(isPattern)) throw new TypeError(`writeTfrecord: ${uri} is a pattern to look up; to write several files, name them with braces: train-{00..09}.tfrecord`)
   const writers: ReturnType<typeof tfrecordWriter>[] = []
   try {
     for (const name of names) writers.push(tfrecordWriter(await createWriterAt(name, store, { signal }), { compression }))

@@ -27,7 +27,7 @@ describe('resolveStore', () => {
     for (const uri of uris) {
       const error = await resolveStore(uri).then(() => undefined, (reason: unknown) => reason)
       expect(error).toMatchObject({
-        kind: 'Unsupported', message: expect.stringMatching(/file:\/\/, mem:\/\/.*\{ store, uri \}/) })
+        kind: 'Unsupported', message: expect.stringMatching(/file:\/\/, mem:\/\/.*\{ store \}/) })
       expect(String((error as Error).message)).not.toMatch(/sig|u:p/)
     }
   })

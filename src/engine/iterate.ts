@@ -25,7 +25,7 @@ export interface IterateOptions {
 export interface IteratorStats {
   /** Elements delivered. */
   readonly elements: number
-  /** One entry per operator of the optimised plan, inputs first. */
+  /** One entry per operator of the optimised plan; `depth` tells how far from the source it is. */
   readonly stages: readonly Readonly<StageStats>[]
 }
 

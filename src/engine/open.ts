@@ -154,7 +154,7 @@ class Running<T> implements Input<T> {
       if (self !== undefined && !below.some(isRefused)) return state as State
     }
     const drop = this.#drop
-    const faults = this.#faults.map(fault => fault - this.#seen)
+    const faults = this.#faults.map(fault => fault - this.#seen).filter(fault => fault >= 0)
     const reason = refused ?? below.find(isRefused)?.refused
     const state: State = this.#node.op.transparent === true ? (below[0] ?? {}) : {
       ...(self !== undefined && { self }),

@@ -81,7 +81,11 @@ export function userError(iteration: Iteration, node: PlanNode, error: unknown, 
 
 /** Names the operator in an error that does not say where it comes from. */
 export function operatorError(iteration: Iteration, node: PlanNode, error: unknown): unknown {
-  if (isMillraceError(error) || (iteration.signal.aborted && (error === iteration.signal.reason || isAbort(error)))) return error
+  if (iteration.signal.aborted && (error === iteration.signal.reason || isAbort(error))) return error
+  if (isMillraceError(error)) {
+    if (error.operator === undefined && Object.isExtensible(error)) Object.defineProperty(error, 'operator', { value: node.op.name, enumerable: true })
+    return error
+  }
   return new MillraceError('UserFunction', `${node.op.name}: ${messageOf(error)}${from(node)}`, {
     operator: node.op.name,
     ...siteOf(node),

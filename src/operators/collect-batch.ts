@@ -116,7 +116,7 @@ export const collectBatch: Operator<CollectBatchParams> = {
         }),
       save() {
         const position = drop > 0 ? base + at : begun.position
-        const left = faults.map(fault => fault - (drop > 0 ? outputs : begun.outputs))
+        const left = faults.map(fault => fault - (drop > 0 ? outputs : begun.outputs)).filter(fault => fault >= 0)
         const faultsNow = drop > 0 ? left : [...failed, ...left]
         return {
           self: index,

@@ -36,7 +36,7 @@ function savedState(name: string, saved: Json, inputs: number, cycleLength: numb
   let least = 0
   const open = savedList(name, state.open, 'open').map(entry => {
     const { slot, ordinal, ended } = savedObject(name, entry, 'an open dataset')
-    const found = { slot: savedCount(name, slot, 'a slot', cycleLength - 1), ordinal: savedCount(name, ordinal, 'an ordinal', next - 1), ...(ended === true && { ended }) }
+    const found = { slot: savedCount(name, slot, 'a slot', cycleLength - 1), ordinal: savedCount(name, ordinal, 'an ordinal', next - 1), ...(ended === true && { ended: true as const }) }
     if (found.ordinal < least || (ended !== undefined && ended !== true)) throw badState(name, 'the list of open datasets')
     least = found.ordinal + 1
     return found

@@ -122,13 +122,16 @@ interface BufferState {
   readonly total?: number
 }
 
+/** No array that holds more elements than that was ever filled. */
+const LARGEST_BUFFER = 2 ** 26
+
 function bufferState(saved: Json | undefined, size: number): BufferState {
   const state = savedObject('shuffle', saved ?? { drawn: 0, floor: 0 }) as { readonly [member in keyof BufferState]?: unknown }
   const drawn = savedCount('shuffle', state.drawn, 'the number of draws')
   const floor = savedCount('shuffle', state.floor, 'the floor', drawn + Math.min(size, Number.MAX_SAFE_INTEGER - drawn))
   if (state.total === undefined) return { drawn, floor }
   const total = savedCount('shuffle', state.total, 'the total')
-  if (total < drawn || total < floor) throw badState('shuffle', `a total of ${total} behind ${drawn} draws`)
+  if (total < drawn || total < floor || Math.min(size, total) > LARGEST_BUFFER) throw badState('shuffle', `a total of ${total} behind ${drawn} draws`)
   return { drawn, floor, total }
 }
 

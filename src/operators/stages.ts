@@ -1,5 +1,5 @@
 import type { PlanNode } from '../plan/node.js'
-import type { Cursor, Input, OpenContext, Saved, Stage, State } from '../plan/operator.js'
+import type { Cursor, OpenContext, Saved, Stage, State } from '../plan/operator.js'
 import { savedPosition, savedStates } from '../plan/saved.js'
 import type { Json, MaybePromise } from '../types.js'
 import { isPromise, run, wait } from '../util/promise.js'

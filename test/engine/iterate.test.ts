@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { Dataset } from '../../src/dataset.js'
 import type { Checkpoint } from '../../src/engine/checkpoint.js'
 import { isMillraceError } from '../../src/errors.js'
+import { writeTfrecord } from '../../src/write.js'
 
 /** A source that counts how often it is opened, closed and read. */
 function counted(n: number, asynchronous = true) {
@@ -249,4 +250,22 @@ test('all of an endless dataset is refused', async () => {
   expect(await Dataset.of(7).getSingleElement()).toBe(7)
   expect(await Dataset.range(0).first()).toBeUndefined()
   expect(await Dataset.range(5).reduce(10, (sum, x) => sum + x)).toBe(20)
+})
+
+describe('slips of a newcomer are told at the call', () => {
+  test.each<[string, () => unknown, RegExp]>([
+    ['zip(a, b)', () => (Dataset.zip as (...all: unknown[]) => unknown)(Dataset.range(1), Dataset.range(2)), /zip\(\[a, b\]\)/],
+    ['new Dataset of elements', () => new Dataset([1, 2] as never), /Dataset\.from/],
+    ['fromFiles without options', () => (Dataset.fromFiles as (...all: unknown[]) => unknown)('a.csv'), /options must be an object/],
+    ['a format that there is not', () => Dataset.fromFiles('a.csv', { format: 'csv' }), /no format "csv".*tfrecord/],
+    ['no files', () => Dataset.tfrecord([]), /Dataset\.tfrecord: no files/],
+    ['a URL object', () => Dataset.tfrecord(new URL('file:///a') as never), /pass its href/]
+  ])('%s', (_, call, message) => expect(call).toThrow(message))
+  test('a dataset prints its plan', () => {
+    expect(String(Dataset.range(3).batch(2))).toBe('Dataset range(3) → batch(2)')
+  })
+  test('writing to a pattern, or with an option that there is not, is refused', async () => {
+    await expect(writeTfrecord('c-*.tfrecord', [])).rejects.toThrow('braces')
+    await expect(writeTfrecord('c.tfrecord', [], { compresion: 'gzip' } as never)).rejects.toThrow("unknown option 'compresion'")
+  })
 })

@@ -24,7 +24,8 @@ describe('every rule', () => {
   })
 
   test('leaves what the rules made as it is', () => {
-    for (const dataset of [Dataset.range(9).skip(0).map(x => x).filter(Boolean).take(3), Dataset.tfrecord('a.tfrecord').parseExample({ x: fixedLen([], 'int64') }).batch(2)]) {
+    const datasets: readonly Dataset<unknown>[] = [Dataset.range(9).skip(0).map(x => x).filter(Boolean).take(3), Dataset.tfrecord('a.tfrecord').parseExample({ x: fixedLen([], 'int64') }).batch(2)]
+    for (const dataset of datasets) {
       const { plan } = optimizedPlan(dataset.plan)
       for (const rule of RULES) expect(rewrite(plan, rule)).toBe(plan)
       for (const rule of FINAL_RULES) expect(rule.apply(plan)).toBe(plan)
