@@ -13,7 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly values: string; readonly ty
   kernels: { values: '' },
   array: { values: 'errors', types: 'types' },
   example: { values: 'array errors', types: 'types' },
-  plan: { values: '', types: 'array types util' },
+  plan: { values: 'errors', types: 'array types util' },
   operators: { values: 'array errors example plan util', types: 'format store types' },
   optimizer: { values: 'operators plan' },
   engine: { values: 'errors plan util', types: 'types' },
@@ -24,7 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly values: string; readonly ty
   resolve: { values: 'errors formats storage', types: 'format store' },
   'dataset-options': { values: '', types: 'array format store' },
   dataset: { values: 'array engine errors example operators optimizer plan resolve util', types: 'dataset-options format types' },
-  write: { values: 'errors resolve storage', types: 'store' },
+  write: { values: 'errors resolve storage util', types: 'store' },
   adapters: { values: 'array errors util', types: 'dataset engine types' },
   testing: { values: 'array engine errors', types: 'dataset store' },
   // The doors.
