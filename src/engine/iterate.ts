@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // For users whose `lib` does not know Symbol.asyncDispose, which stands in the declarations.
+import { messageOf } from '../errors.js'
 import { signature } from '../plan/fingerprint.js'
 import type { PlanNode } from '../plan/node.js'
 import type { Input, State } from '../plan/operator.js'
@@ -105,7 +106,11 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
 
   const close = (): Promise<void> => {
     closing ??= (async () => {
-      last ??= positionNow()
+      try {
+        last ??= positionNow()
+      } catch (error) {
+        last = { refused: messageOf(error) } // whatever happens, it is closed
+      }
       const opened = root
       root = undefined
       options.signal?.removeEventListener('abort', abort)
@@ -132,9 +137,9 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
   const step = (): MaybePromise<IteratorResult<T, undefined>> => {
     if (abortedByUser()) return failed(controller.signal.reason)
     if (root === undefined) return { done: true, value: undefined }
-    if (waited || root.ordered === false || delivered - mark.delivered >= MARK_EVERY) mark = { state: root.save(), delivered }
     let chunk: MaybePromise<T[] | null>
     try {
+      if (waited || root.ordered === false || delivered - mark.delivered >= MARK_EVERY) mark = { state: root.save(), delivered }
       chunk = root.pull(1)
     } catch (error) {
       waited = true // the next step begins with a new mark: none may serve positions behind an error

@@ -1,7 +1,8 @@
-import type { PlanNode } from '../plan/node.js'
+import { MillraceError } from '../errors.js'
+import { cardinality, type PlanNode } from '../plan/node.js'
 import type { Cursor, Input, OpenContext, Operator, RandomAccess, Saved, State } from '../plan/operator.js'
 import { badState, savedCount, savedObject, savedPosition, savedStates } from '../plan/saved.js'
-import type { Json, MaybePromise } from '../types.js'
+import type { Cardinality, Json, MaybePromise } from '../types.js'
 import { randomOrder } from '../util/permutation.js'
 import { later } from '../util/later.js'
 import { chain, isPromise, run, wait } from '../util/promise.js'
@@ -125,18 +126,18 @@ interface BufferState {
 /** No array that holds more elements than that was ever filled. */
 const LARGEST_BUFFER = 2 ** 26
 
-function bufferState(saved: Json | undefined, size: number): BufferState {
+function bufferState(saved: Json | undefined, size: number, inputs: Cardinality): BufferState {
   const state = savedObject('shuffle', saved ?? { drawn: 0, floor: 0 }) as { readonly [member in keyof BufferState]?: unknown }
-  const drawn = savedCount('shuffle', state.drawn, 'the number of draws')
+  const drawn = savedCount('shuffle', state.drawn, 'the number of draws', inputs)
   const floor = savedCount('shuffle', state.floor, 'the floor', drawn + Math.min(size, Number.MAX_SAFE_INTEGER - drawn))
-  if (state.total === undefined) return { drawn, floor }
+  if (state.total === undefined && (size < Infinity || drawn === 0)) return { drawn, floor }
   const total = savedCount('shuffle', state.total, 'the total')
   if (total < drawn || total < floor || Math.min(size, total) > LARGEST_BUFFER) throw badState('shuffle', `a total of ${total} behind ${drawn} draws`)
   return { drawn, floor, total }
 }
 
 function bufferShuffle(key: RandomKey, size: number, ctx: OpenContext, inputNode: PlanNode, saved: Json | undefined, savedInputs: readonly State[] | undefined): Cursor<unknown> {
-  const restored = bufferState(saved, size)
+  const restored = bufferState(saved, size, cardinality(inputNode))
   const input: Input = ctx.open(inputNode, { saved: savedStates('shuffle', saved, savedInputs, 1)?.[0] })
   const source = ctx.track(input, Math.min(size, 4096))
   const values: unknown[] = []
@@ -166,7 +167,7 @@ function bufferShuffle(key: RandomKey, size: number, ctx: OpenContext, inputNode
     const slotOf = new Map(slots.ordinals.map((ordinal, slot) => [ordinal, slot]))
     for (let ordinal = floor; ordinal < slots.next; ) {
       const chunk: unknown[] | null = yield* wait(source.pull(Math.min(256, slots.next - ordinal)))
-      if (chunk === null) throw new RangeError(`the input of shuffle ended at element ${ordinal}, before the ${slots.next} that the checkpoint saw`)
+      if (chunk === null) throw new MillraceError('Checkpoint', `shuffle: the data end at element ${ordinal}, before the ${slots.next} that the checkpoint saw: they are not the same data`, { operator: 'shuffle' })
       for (const value of chunk) {
         const slot = slotOf.get(ordinal++)
         if (slot !== undefined) values[slot] = value
