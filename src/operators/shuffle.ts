@@ -150,16 +150,19 @@ function bufferShuffle(key: RandomKey, size: number, ctx: OpenContext, inputNode
   let floorPosition = 0
   let scanned = restored.floor // `next` when the floor was last looked for
   let restoring = drawn > 0
-  let errors: number[] = [] // ordinals before which the input threw
+  let errors: number[] = [] // ordinals before which the input threw, behind the floor
+  let past = 0 // such errors before the floor
 
-  const positionOf = (ordinal: number): number => ordinal - restored.floor + errors.reduce((count, error) => count + (error <= ordinal ? 1 : 0), 0)
+  const positionOf = (ordinal: number): number => ordinal - restored.floor + past + errors.reduce((count, error) => count + (error <= ordinal ? 1 : 0), 0)
   /** Lets go of input states older than every element in the buffer; looking for the oldest is amortised over `size` draws. */
   const raiseFloor = (): void => {
     if (next - scanned < Math.max(64, ordinals.length)) return
     scanned = next
     floor = ordinals.reduce((least, ordinal, slot) => (slot === hole ? least : Math.min(least, ordinal)), next)
     floorPosition = positionOf(floor)
-    errors = errors.filter(error => error > floor)
+    const left = errors.filter(error => error > floor)
+    past += errors.length - left.length
+    errors = left
     source.release(floorPosition)
   }
   function* refill(): Generator<PromiseLike<unknown>, void, unknown> {
