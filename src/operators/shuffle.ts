@@ -152,6 +152,8 @@ function bufferShuffle(key: RandomKey, size: number, ctx: OpenContext, inputNode
   let restoring = drawn > 0
   let errors: number[] = [] // ordinals before which the input threw, behind the floor
   let past = 0 // such errors before the floor
+  let slots: Slots | undefined // to be filled after a restore
+  let refilled = restored.floor
 
   const positionOf = (ordinal: number): number => ordinal - restored.floor + past + errors.reduce((count, error) => count + (error <= ordinal ? 1 : 0), 0)
   /** Lets go of input states older than every element in the buffer; looking for the oldest is amortised over `size` draws. */
@@ -166,13 +168,13 @@ function bufferShuffle(key: RandomKey, size: number, ctx: OpenContext, inputNode
     source.release(floorPosition)
   }
   function* refill(): Generator<PromiseLike<unknown>, void, unknown> {
-    const slots = yield* slotsAfter(key, size, drawn, total, ctx.signal)
+    slots ??= yield* slotsAfter(key, size, drawn, total, ctx.signal)
     const slotOf = new Map(slots.ordinals.map((ordinal, slot) => [ordinal, slot]))
-    for (let ordinal = floor; ordinal < slots.next; ) {
-      const chunk: unknown[] | null = yield* wait(source.pull(Math.min(256, slots.next - ordinal)))
-      if (chunk === null) throw new MillraceError('Checkpoint', `shuffle: the data end at element ${ordinal}, before the ${slots.next} that the checkpoint saw: they are not the same data`, { operator: 'shuffle' })
+    while (refilled < slots.next) {
+      const chunk: unknown[] | null = yield* wait(read(Math.min(256, slots.next - refilled), refilled))
+      if (chunk === null) throw new MillraceError('Checkpoint', `shuffle: the data end at element ${refilled}, before the ${slots.next} that the checkpoint saw: they are not the same data`, { operator: 'shuffle' })
       for (const value of chunk) {
-        const slot = slotOf.get(ordinal++)
+        const slot = slotOf.get(refilled++)
         if (slot !== undefined) values[slot] = value
       }
     }
@@ -197,9 +199,9 @@ function bufferShuffle(key: RandomKey, size: number, ctx: OpenContext, inputNode
     values[hole] = undefined
     return value
   }
-  const read = (count: number): MaybePromise<unknown[] | null> => {
+  const read = (count: number, ordinal = next): MaybePromise<unknown[] | null> => {
     const threw = (error: unknown): never => {
-      errors.push(next)
+      errors.push(ordinal)
       throw error
     }
     try {
@@ -249,7 +251,7 @@ function bufferShuffle(key: RandomKey, size: number, ctx: OpenContext, inputNode
       return step(max)
     },
     save(): Saved {
-      if (restoring) return { self: saved as Json, inputs: [input.save()] }
+      if (restoring) return { self: saved as Json, inputs: savedInputs ?? [] }
       return {
         self: { drawn, floor: drawn === 0 ? restored.floor : floor, ...(total !== Infinity && drawn > 0 && { total }) },
         inputs: [source.stateAt(floorPosition, source.position)],

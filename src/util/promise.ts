@@ -1,4 +1,5 @@
 import type { MaybePromise } from '../types.js'
+import { later } from './later.js'
 
 /** True for a promise or any thenable. Costs one load for numbers, so loops may ask it of every element. */
 export function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
@@ -27,11 +28,16 @@ export function run<R>(body: () => Generator<PromiseLike<unknown>, R, unknown>):
   return first.done === true ? first.value : resume(steps, first.value)
 }
 
+/** Awaits in one run after which the event loop has its turn: a long search among promises that are there must hear an abort. */
+const AWAITS_AT_A_TIME = 4096
+
 async function resume<R>(steps: Generator<PromiseLike<unknown>, R, unknown>, pending: PromiseLike<unknown>): Promise<R> {
-  for (;;) {
+  for (let awaits = 1; ; awaits++) {
     let step: IteratorResult<PromiseLike<unknown>, R>
     try {
-      step = steps.next(await pending)
+      const value = await pending
+      if (awaits % AWAITS_AT_A_TIME === 0) await new Promise<void>(resolve => later(resolve))
+      step = steps.next(value)
     } catch (error) {
       // Thrown by the awaited promise or by the body: the body may handle the first; a finished body rethrows at once.
       step = steps.throw(error)

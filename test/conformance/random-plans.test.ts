@@ -34,7 +34,7 @@ const STEPS: readonly ((rng: Rng) => Step)[] = [
   rng => { const size = 1 + rng.integer(12); return ds => ds.shuffle(size, { seed: 3 }) },
   rng => { const size = 1 + rng.integer(12); return ds => ds.shuffle(size) },
   () => ds => ds.shuffle(),
-  rng => { const count = rng.integer(60); return ds => ds.take(count) },
+  rng => { const count = length(rng, 60); return ds => ds.take(count) },
   rng => { const count = rng.integer(10); return ds => ds.skip(count) },
   rng => { const shards = 1 + rng.integer(3); const index = rng.integer(shards); return ds => ds.shard(shards, index) },
   rng => { const count = rng.integer(3); return ds => ds.repeat(count) },
@@ -51,11 +51,14 @@ const STEPS: readonly ((rng: Rng) => Step)[] = [
   rng => { const count = rng.integer(8); return ds => ds.concatenate(Dataset.range(count)) }
 ]
 
+/** Mostly a few elements, at times so many that old positions are let go of. */
+const length = (rng: Rng, most: number): number => rng.integer(most) * (rng.bernoulli(0.15) ? 12 : 1)
+
 const SOURCES: readonly ((rng: Rng) => () => Dataset<number>)[] = [
-  rng => { const count = rng.integer(80); return () => Dataset.range(count) },
-  rng => { const items = Array.from({ length: rng.integer(40) }, () => rng.integer(100)); return () => Dataset.from(items) },
-  rng => { const count = rng.integer(60); return () => Dataset.from(function* source() { for (let i = 0; i < count; i++) yield i }) },
-  rng => { const count = rng.integer(60); return () => Dataset.from(async function* source() { for (let i = 0; i < count; i++) { await waitFor(i % 3); yield i } }) }
+  rng => { const count = length(rng, 80); return () => Dataset.range(count) },
+  rng => { const items = Array.from({ length: length(rng, 40) }, () => rng.integer(100)); return () => Dataset.from(items) },
+  rng => { const count = length(rng, 60); return () => Dataset.from(function* source() { for (let i = 0; i < count; i++) yield i }) },
+  rng => { const count = length(rng, 60); return () => Dataset.from(async function* source() { for (let i = 0; i < count; i++) { await waitFor(i % 3); yield i } }) }
 ]
 
 function randomPlan(seed: number): (knobs: Knobs) => Dataset<number> {
@@ -70,7 +73,7 @@ type Event = { readonly value: unknown } | { readonly error: string }
 async function* eventsOf(dataset: Dataset<number>, options: { seed?: number; epoch?: number; from?: Checkpoint }): AsyncGenerator<{ event: Event; before: Checkpoint }> {
   const iterator = dataset.iterator(options)
   try {
-    for (let i = 0; i < 1000; i++) {
+    for (let i = 0; i < 20_000; i++) {
       const before = JSON.parse(JSON.stringify(iterator.checkpoint())) as Checkpoint
       try {
         const step = await iterator.next()
