@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { Dataset } from '../../src/dataset.js'
+import { operatorConformance } from '../../src/testing/operator.js'
 
 /** Everything an iteration gives, errors included, and a checkpoint before every step. */
 async function steps(dataset: Dataset<number>, options: object): Promise<{ events: string[]; checkpoints: string[] }> {
@@ -18,6 +19,9 @@ async function steps(dataset: Dataset<number>, options: object): Promise<{ event
 }
 
 describe('shuffle', () => {
+  const failing = (parallel: number) => () => Dataset.range(150).map(async x => { if (x % 31 === 9) throw new Error(`no ${x}`); return x }, { parallel }).shuffle(9, { seed: 2 })
+  for (const check of operatorConformance({ make: failing(1), same: [failing(5)] })) test(check.name, check.run)
+
   test('restores far behind errors of its input', async () => {
     const make = () => Dataset.range(1500).map(x => { if (x % 97 === 50) throw new Error(`no ${x}`); return x }).shuffle(12, { seed: 1 })
     const { events, checkpoints } = await steps(make(), { epoch: 0 })
