@@ -4,20 +4,31 @@ import { isPlainObject } from './nest.js'
 const OVERHEAD = 16
 /** Deeper nests are not walked: an estimate must not hang on a cycle. */
 const MAX_DEPTH = 64
+/** No more objects than that are opened: cycles that branch have 2 to the depth paths. */
+const MOST_OBJECTS = 65536
 
 /**
  * Estimates the bytes that an element holds, to bound buffers: 8 for numbers and the like, 2 per UTF-16 unit of a string, the
- * length of byte arrays and typed arrays (the part that a view shows), and a little for structure.
+ * length of byte arrays and typed arrays (the part that a view shows), and a little for structure. What cannot be looked at, because
+ * a getter throws, counts as little: it is for operators that need the value to fail.
  */
 export function byteLengthOf(element: unknown): number {
-  return measure(element, 0)
+  if (typeof element !== 'object' || element === null) return measure(element, 0)
+  opened = 0
+  try {
+    return measure(element, 0)
+  } catch {
+    return OVERHEAD
+  }
 }
+
+let opened = 0
 
 function measure(value: unknown, depth: number): number {
   if (typeof value === 'string') return 2 * value.length
   if (typeof value !== 'object' || value === null) return 8
   if (ArrayBuffer.isView(value)) return value.byteLength
-  if (depth === MAX_DEPTH) return OVERHEAD
+  if (depth === MAX_DEPTH || opened++ >= MOST_OBJECTS) return OVERHEAD
   let sum = OVERHEAD
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) sum += measure(value[i], depth + 1)
