@@ -84,12 +84,20 @@ export class MillraceError extends Error {
 
 /** True for a {@link MillraceError}, of that kind if one is given. Works across copies of the package and across realms. */
 export function isMillraceError(error: unknown, kind?: ErrorKind): error is MillraceError {
-  if (typeof error !== 'object' || error === null || (error as { name?: unknown }).name !== 'MillraceError') return false
-  return kind === undefined || (error as { kind?: unknown }).kind === kind
+  if (typeof error !== 'object' || error === null) return false
+  try {
+    return (error as { name?: unknown }).name === 'MillraceError' && (kind === undefined || (error as { kind?: unknown }).kind === kind)
+  } catch {
+    return false // anything can be thrown, with getters that throw
+  }
 }
 
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
-  const message = (error as { message?: unknown } | null | undefined)?.message
-  return typeof message === 'string' ? message : String(error)
+  try {
+    const message = (error as { message?: unknown } | null | undefined)?.message
+    return typeof message === 'string' ? message : String(error)
+  } catch {
+    return 'a value that cannot be shown'
+  }
 }

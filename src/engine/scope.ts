@@ -93,7 +93,13 @@ export function operatorError(iteration: Iteration, node: PlanNode, error: unkno
   })
 }
 
-const isAbort = (error: unknown): boolean => (error as { name?: unknown } | null)?.name === 'AbortError'
+const isAbort = (error: unknown): boolean => {
+  try {
+    return (error as { name?: unknown } | null | undefined)?.name === 'AbortError'
+  } catch {
+    return false
+  }
+}
 const siteOf = (node: PlanNode): { site?: string } => {
   const site = node.site?.()
   return site === undefined ? {} : { site }

@@ -88,14 +88,16 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
   /** Runs a step of an inner dataset that may have to wait; it is pending as long as it does. */
   const attempt = <T>(inner: InnerDataset, step: () => MaybePromise<T>, then: (value: T) => void, failed: (error: unknown) => void): void => {
     let value: MaybePromise<T>
+    let waits: boolean
     try {
       value = step()
+      waits = isPromise(value)
     } catch (error) {
       failed(error)
       return
     }
-    if (!isPromise(value)) {
-      then(value)
+    if (!waits) {
+      then(value as T)
       return
     }
     asynchronous = inner.pending = true
@@ -106,7 +108,7 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
       go(value)
       changed()
     }
-    value.then(settled(then), settled(failed))
+    Promise.resolve(value).then(settled(then), settled(failed)) // a thenable may call back at once, or twice
   }
   const changed = (): void => {
     readAhead()

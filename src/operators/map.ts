@@ -39,7 +39,7 @@ export const map: Operator<MapParams, unknown> = {
           const result = fn(value, context(index))
           if (!isPromise(result)) return result
           waits = true
-          return (result as Promise<unknown>).then(undefined, rethrow)
+          return Promise.resolve(result).then(undefined, rethrow)
         } catch (error) {
           return rethrow(error)
         }

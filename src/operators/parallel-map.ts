@@ -69,7 +69,7 @@ export function openParallelMap(params: MapParams, input: Input, ctx: OpenContex
       if (!isPromise(result)) return settle(slot, 'done', result)
       asynchronous = true
       inFlight++
-      result.then(value => settleLater(slot, 'done', value), error => settleLater(slot, 'failed', error))
+      Promise.resolve(result).then(value => settleLater(slot, 'done', value), error => settleLater(slot, 'failed', error))
     } catch (error) {
       settle(slot, 'failed', error)
     }

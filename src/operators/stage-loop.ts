@@ -46,15 +46,17 @@ export function interpretedLoop(stages: readonly BoundStage[]): StageLoop {
       for (let s = 0; s < stages.length; s++) {
         const stage = stages[s] as BoundStage
         let result: unknown
+        let waits: boolean
         try {
           result = callStage(stage, value, counts)
+          waits = isPromise(result) // may throw: anybody can write a getter
         } catch (error) {
           frame.stage = s
           frame.value = value
           frame.outcome = error
           return FAILED
         }
-        if (isPromise(result)) {
+        if (waits) {
           frame.stage = s
           frame.value = value
           frame.outcome = result
