@@ -5,12 +5,17 @@
  * concurrency and no store code: the `readFiles` operator owns files, order, state, read-ahead and closing.
  */
 import type { ByteSource } from './store.js'
+import type { TableReader } from './table/table.js'
 import type { Json } from './types.js'
 
 export { MillraceError, isMillraceError, type ErrorKind, type ErrorContext } from './errors.js'
 export type { ByteSource, ObjectMeta, ObjectWriter } from './store.js'
-export type { Cardinality, DType, Json, MaybePromise, NdArray } from './types.js'
+export type { Cardinality, DataOf, DType, Json, LeafSpec, MaybePromise, NdArray, Shape } from './types.js'
+export { allocate, bytesPerValue, holds, isDType, widthOf } from './array/dtype.js'
+export { compressor, decompressor, deflate, inflate, type Codec, type DeflateKind } from './codecs/deflate.js'
 export { crc32c, maskedCrc32c } from './kernels/crc32c.js'
+export { tableReader, type TableReaderOptions } from './table/table-reader.js'
+export type { Columns, RowSpec, StackedRows, StackedRun, Table, TableReader } from './table/table.js'
 
 /** A run of decoded elements, and where to go on after them. */
 export interface FormatChunk<E> {
@@ -42,6 +47,21 @@ export interface FormatReader<E> {
   readonly fragments: readonly Fragment[]
   /** Decodes one fragment from `from` to its end. A chunk is never empty. */
   read(fragment: number, options: FragmentReadOptions): AsyncIterable<FormatChunk<E>>
+  /**
+   * Elements by ordinal, in the order of `ordinals`, which may be any order and are all below the fragment's `count`. With it, and a
+   * `count` for every fragment, a file has access by ordinal: shuffles of all of it hold no element, and `skip` and `shard` read
+   * nothing in vain. When an element cannot be read, it rejects; the caller asks for the others one by one.
+   */
+  get?(fragment: number, ordinals: readonly number[], options: { readonly signal: AbortSignal }): Promise<readonly E[]>
+  /** Releases what the reader itself holds; the source is closed by the caller. */
+  close?(): Promise<void>
+}
+
+/** What `open` gets beside the file. */
+export interface FormatContext {
+  readonly signal: AbortSignal
+  /** Opens the object whose URI is that of the file and `ending` behind it; `null` if there is none. It is closed with the file. */
+  beside(ending: string): Promise<ByteSource | null>
 }
 
 /** How the bytes of a file mean elements. */
@@ -49,6 +69,8 @@ export interface Format<E, Options = unknown> {
   readonly name: string
   /** File name endings, without the dot, in lower case. */
   readonly extensions: readonly string[]
+  /** True when every reader is a {@link TableReader}: then `batch` gets its rows stacked as they were read. */
+  readonly tabular?: boolean
   /** Reads what is needed to know the fragments. The source is closed by the caller. */
-  open(source: ByteSource, options: Options, context: { readonly signal: AbortSignal }): Promise<FormatReader<E>>
+  open(source: ByteSource, options: Options, context: FormatContext): Promise<FormatReader<E> | TableReader>
 }

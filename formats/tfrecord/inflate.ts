@@ -1,6 +1,5 @@
-import { MillraceError } from '../../src/format.js'
+import { decompressor, MillraceError } from '../../src/format.js'
 import { badPosition } from './faults.js'
-import { decompressor } from './codec.js'
 import type { Block, ByteStream, ReadAhead } from './read-ahead.js'
 
 /** What {@link inflateStream} has to know of the file. */

@@ -1,5 +1,4 @@
-import { MillraceError, type ObjectMeta, type ObjectWriter } from '../../src/format.js'
-import { compressor, type Codec } from './codec.js'
+import { compressor, MillraceError, type Codec, type ObjectMeta, type ObjectWriter } from '../../src/format.js'
 import { checkRecord, FOOTER_BYTES, FRAME_BYTES, HEADER_BYTES, putFooter, putHeader } from './framing.js'
 
 /** How TFRecord files are written. */
