@@ -22,7 +22,7 @@ import { paddedBatch, paddedBatchParams, type PaddedBatchOptions, type PaddedBat
 import { parseExample } from './operators/parse-example.js'
 import { prefetch } from './operators/prefetch.js'
 import { range, rangeParams } from './operators/range.js'
-import { readFiles, type ReadFilesParams } from './operators/read-files.js'
+import { ALL, readFiles, type ReadFilesParams } from './operators/read-files.js'
 import { repeat } from './operators/repeat.js'
 import { scan, scanParams, type ScanParams } from './operators/scan.js'
 import { shard, skip, take } from './operators/select.js'
@@ -37,7 +37,7 @@ import { explain, nodeText, type ExplainFormat } from './plan/explain.js'
 import { fingerprint } from './plan/fingerprint.js'
 import { cardinality, nodesOf, planNode, type Planned, type PlanNode } from './plan/node.js'
 import type { ElementContext, Operator } from './plan/operator.js'
-import { checkFormat, listUris, openUri, resolveFormat, resolveTfrecordOptions, type TfrecordOptions } from './resolve.js'
+import { checkFormat, formatParams, listUris, openUri, resolveTfrecordOptions, type TfrecordOptions } from './resolve.js'
 import type { Cardinality, ElementSpec, Leaf, MaybePromise } from './types.js'
 import { checkFunction, checkInteger, checkKnob, checkOptions, checkSeed } from './util/check.js'
 import { callSite } from './util/site.js'
@@ -143,10 +143,11 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
       patterns,
       list: signal => listUris(patterns, store, signal),
       openFile: (uri, signal) => openUri(store === undefined ? uri : { store, uri }, { signal }),
-      format: () => resolveFormat(format as string | Format<unknown>),
-      formatName: typeof format === 'string' ? format : format.name,
+      ...formatParams(format as string | Format<unknown>),
       options: options.options,
-      transient: false
+      transient: false,
+      stacked: false,
+      selection: ALL
     }
     return new Dataset(planNode(readFiles, params, [], callSite()) as PlanNode<T>)
   }

@@ -53,6 +53,8 @@ export interface FormatReader<E> {
    * nothing in vain. When an element cannot be read, it rejects; the caller asks for the others one by one.
    */
   get?(fragment: number, ordinals: readonly number[], options: { readonly signal: AbortSignal }): Promise<readonly E[]>
+  /** The `from` of an element by ordinal, for readers that know it without reading. */
+  seek?(fragment: number, ordinal: number): Json
   /** Releases what the reader itself holds; the source is closed by the caller. */
   close?(): Promise<void>
 }
@@ -69,6 +71,8 @@ export interface Format<E, Options = unknown> {
   readonly name: string
   /** File name endings, without the dot, in lower case. */
   readonly extensions: readonly string[]
+  /** Number of elements of every file, for formats in which it is always the same: then no file has to be opened to know. */
+  readonly elementsPerFile?: number
   /** True when every reader is a {@link TableReader}: then `batch` gets its rows stacked as they were read. */
   readonly tabular?: boolean
   /** Reads what is needed to know the fragments. The source is closed by the caller. */

@@ -30,6 +30,8 @@ const FORMATS: { readonly [name: string]: FormatEntry } = {
 }
 
 interface FormatEntry {
+  readonly tabular?: boolean
+  readonly elementsPerFile?: number
   readonly extensions: readonly string[]
   readonly load: () => Promise<Format<unknown>>
 }
@@ -76,14 +78,20 @@ export function checkFormat(format: unknown): void {
   throw new RangeError(`there is no format ${JSON.stringify(format)} here; there is ${Object.keys(FORMATS).join(', ')}. For anything else, pass a format object`)
 }
 
-/**
- * The format of that name; a format object is passed through.
- * @throws RangeError when there is none of that name
- */
-export async function resolveFormat(format: string | Format<unknown>): Promise<Format<unknown>> {
-  if (typeof format !== 'string') return format
-  checkFormat(format)
-  return (FORMATS[format] as FormatEntry).load()
+/** What a plan has to know of a format, given by its name or itself. */
+export interface FormatParams {
+  readonly formatName: string
+  readonly tabular: boolean
+  readonly elementsPerFile: number | undefined
+  readonly format: (source: ByteSource) => Promise<Format<unknown>>
+}
+
+/** What is known of a format that {@link checkFormat} has let pass. */
+export function formatParams(format: string | Format<unknown>): FormatParams {
+  const { tabular = false, elementsPerFile } = typeof format === 'string' ? (FORMATS[format] as FormatEntry) : format
+  return typeof format === 'string'
+    ? { formatName: format, tabular, elementsPerFile, format: () => (FORMATS[format] as FormatEntry).load() }
+    : { formatName: format.name, tabular, elementsPerFile, format: () => Promise.resolve(format) }
 }
 
 /**

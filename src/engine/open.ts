@@ -3,7 +3,7 @@ import type { PlanNode } from '../plan/node.js'
 import type { Cursor, Input, NestedOptions, OpenContext, RandomAccess, Saved, State } from '../plan/operator.js'
 import { savedStates } from '../plan/saved.js'
 import type { MaybePromise } from '../types.js'
-import { isPromise, run, wait } from '../util/promise.js'
+import { chain, isPromise, run, wait } from '../util/promise.js'
 import { elementContexts, operatorError, randomKey, userError, type Iteration, type Place, type StageStats } from './scope.js'
 import { trackInput } from './track.js'
 
@@ -227,7 +227,7 @@ class Running<T> implements Input<T> {
 }
 
 /** Random access where the source has it and every operator above it passes it on, as transparent ones do: they change nothing. */
-function openRandomAccess<T>(node: PlanNode<T>, iteration: Iteration, place: Place): RandomAccess<T> | null {
+function openRandomAccess<T>(node: PlanNode<T>, iteration: Iteration, place: Place): MaybePromise<RandomAccess<T> | null> {
   if (node.op.transparent === true) return openRandomAccess(node.inputs[0] as PlanNode<T>, iteration, place)
   if (node.op.randomAccess === undefined) return null
   const inputs = node.inputs.map((input, k) => openRandomAccess(input, iteration, { ...place, branch: branchOf(place, k) }))
@@ -238,5 +238,20 @@ function openRandomAccess<T>(node: PlanNode<T>, iteration: Iteration, place: Pla
     elementContexts: (seed?: number, origin: PlanNode = node) => elementContexts(iteration, place, origin, seed),
     userError: (error: unknown, index: number, origin: PlanNode = node) => userError(iteration, origin, error, index)
   }
-  return node.op.randomAccess({ params: node.params, inputs, ctx }) as RandomAccess<T> | null
+  const { randomAccess } = node.op
+  const open = (inputs: (RandomAccess | null)[]): MaybePromise<RandomAccess<T> | null> =>
+    chain(randomAccess.call(node.op, { params: node.params, inputs, ctx }) as MaybePromise<RandomAccess<T> | null>, access => {
+      if (access !== null || inputs.every(input => input?.close === undefined)) return access
+      return Promise.all(inputs.map(input => input?.close?.())).then(() => null)
+    })
+  return inputs.some(isPromise) ? allOrNone(inputs).then(open) : open(inputs as (RandomAccess | null)[])
+}
+
+/** What all of them resolve to. When one fails, the others are closed. */
+async function allOrNone(inputs: readonly MaybePromise<RandomAccess | null>[]): Promise<(RandomAccess | null)[]> {
+  const outcomes = await Promise.allSettled(inputs)
+  const failure = outcomes.find(outcome => outcome.status === 'rejected')
+  if (failure === undefined) return outcomes.map(outcome => (outcome as PromiseFulfilledResult<RandomAccess | null>).value)
+  for (const outcome of outcomes) if (outcome.status === 'fulfilled') await outcome.value?.close?.()
+  throw failure.reason
 }

@@ -3,6 +3,7 @@ import { stacker } from '../array/stack.js'
 import type { Operator } from '../plan/operator.js'
 import { batchedSpec } from './batched-spec.js'
 import { collectRows, groupCount, type RowsParams } from './collect-rows.js'
+import { stackedOf } from './stacked-chunk.js'
 
 /**
  * Stacks `size` elements into one. Order: kept. Memory: one batch. It reads no element beyond the batches asked for.
@@ -18,5 +19,8 @@ export const batch: Operator<BatchParams, unknown> = {
   describe: ({ size, dropRemainder, numbers }) => `${size}${dropRemainder ? ', dropRemainder' : ''}${numbers === 'float32' ? '' : `, numbers: ${numbers}`}`,
   cardinality: (params, [input]) => groupCount(params, input),
   elementSpec: (params, [input]) => batchedSpec(input, params),
-  open: args => collectRows(args, stacker({ numbers: args.params.numbers }))
+  open(args) {
+    const stack = stacker({ numbers: args.params.numbers })
+    return collectRows(args, (rows, firstIndex) => stackedOf(rows) ?? stack(rows, firstIndex))
+  }
 }

@@ -2,6 +2,7 @@ import type { OpenArguments, Cursor } from '../plan/operator.js'
 import { savedPosition } from '../plan/saved.js'
 import type { Cardinality } from '../types.js'
 import { isPromise, run, wait } from '../util/promise.js'
+import { elementsOf } from './stacked-chunk.js'
 
 /** What operators that make one element of `size` have in common. */
 export interface RowsParams {
@@ -48,7 +49,10 @@ export function collectRows<P extends RowsParams>(
         break
       }
       if (rows.length === 0) rows = chunk
-      else for (const row of chunk) rows.push(row)
+      else {
+        rows = elementsOf(rows)
+        for (const row of elementsOf(chunk)) rows.push(row)
+      }
     }
     return finish(rows)
   }

@@ -1,4 +1,6 @@
-import type { Operator } from '../plan/operator.js'
+import type { Operator, RandomAccess } from '../plan/operator.js'
+import type { MaybePromise } from '../types.js'
+import { chain as then } from '../util/promise.js'
 import { openStages, type StageNode } from './stages.js'
 
 /** A run of adjacent elementwise operators in one generated loop. Made by a rule; its state is that of the operators. */
@@ -14,12 +16,10 @@ export const fused: Operator<FusedParams, unknown> = {
   lazyInputs: true,
 
   randomAccess({ params: { chain }, inputs: [input], ctx }) {
-    let access = input ?? null
-    for (const { node } of chain) {
+    return chain.reduce<MaybePromise<RandomAccess | null>>((access, { node }) => {
       const origin = { ...ctx, elementContexts: (seed?: number) => ctx.elementContexts(seed, node), userError: (error: unknown, index: number) => ctx.userError(error, index, node) }
-      access = node.op.randomAccess?.({ params: node.params, inputs: [access], ctx: origin }) ?? null
-    }
-    return access
+      return then(access, access => node.op.randomAccess?.({ params: node.params, inputs: [access], ctx: origin }) ?? null)
+    }, input ?? null)
   },
 
   open({ params, node, saved, savedInputs, ctx }) {

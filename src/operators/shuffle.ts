@@ -36,8 +36,29 @@ export const shuffle: Operator<ShuffleParams, unknown> = {
     const [inputNode] = node.inputs
     if (inputNode === undefined) throw new TypeError('shuffle needs an input')
     const key = ctx.randomKey(seed, reshuffleEachIteration ? ctx.epoch : 0)
-    const access = bufferSize === Infinity ? ctx.randomAccess(inputNode) : null
-    return access === null ? bufferShuffle(key, bufferSize, ctx, inputNode, saved, savedInputs) : indexShuffle(key, access, saved)
+    const open = (access: RandomAccess | null): Cursor<unknown> =>
+      access === null ? bufferShuffle(key, bufferSize, ctx, inputNode, saved, savedInputs) : indexShuffle(key, access, saved)
+    return bufferSize < Infinity ? open(null) : openLater(() => chain(ctx.randomAccess(inputNode), open), { self: saved, inputs: savedInputs ?? [] })
+  }
+}
+
+/** A cursor that is opened by its first pull: files may have to be looked at to know which it is. */
+function openLater(open: () => MaybePromise<Cursor<unknown>>, saved: { readonly self: Json | undefined; readonly inputs: readonly State[] }): Cursor<unknown> {
+  let cursor: Cursor<unknown> | undefined
+  let failed = false
+  const opened = (fresh: Cursor<unknown>): Cursor<unknown> => (cursor = fresh)
+  return {
+    pull(max) {
+      if (cursor !== undefined) return cursor.pull(max)
+      if (failed) return null // without access there is no other element to go on with
+      failed = true
+      return chain(open(), fresh => {
+        failed = false
+        return opened(fresh).pull(max)
+      })
+    },
+    save: () => (cursor === undefined ? { ...(saved.self !== undefined && { self: saved.self }), inputs: saved.inputs } : (cursor.save?.() ?? {})),
+    close: () => cursor?.close?.()
   }
 }
 

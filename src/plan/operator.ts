@@ -108,8 +108,11 @@ export interface OpenContext {
   track<T>(input: Input<T>, every?: number): TrackedInput<T>
   /** Opens a plan inside this cursor. The engine closes it with the cursor; the cursor may close it earlier. */
   open<T>(node: PlanNode<T>, options?: NestedOptions): Input<T>
-  /** Elements of a plan by ordinal, where the source and every operator above it allow it, else `null`. */
-  randomAccess<T>(node: PlanNode<T>, options?: NestedOptions): RandomAccess<T> | null
+  /**
+   * Elements of a plan by ordinal, where the source and every operator above it allow it, else `null`. A promise when files have
+   * to be opened to know; the caller closes what it resolves to.
+   */
+  randomAccess<T>(node: PlanNode<T>, options?: NestedOptions): MaybePromise<RandomAccess<T> | null>
   /** Makes the contexts that the functions of an operator get. `origin` is the node of the plan that holds the function. */
   elementContexts(seed?: number, origin?: PlanNode): (index: number) => ElementContext
   /** The error for a user function that threw at that element. An abort stays what it is. */
@@ -233,6 +236,8 @@ export interface Operator<P = any, O = unknown> {
   collector?(params: P, options: CollectorOptions): Collector
   /** For sources: the params of one whose elements need to be valid only until the next pull. */
   transient?(params: P): P
+  /** For sources of rows of tables: the params of one that hands its rows out stacked, to the `batch` right above it. */
+  stacked?(params: P): P | null
   /** True when these params change nothing, so that the node can be left out. */
   noOp?(params: P, input: Cardinality): boolean
   /** For sources: the params that make it produce just the selected elements; `null` when it cannot. */
@@ -240,6 +245,6 @@ export interface Operator<P = any, O = unknown> {
   /** For `take`, `skip`, `shard` and the like: which elements of the input it keeps. */
   selection?(params: P): Selection | null
   /** Access by ordinal, given that of the inputs. */
-  randomAccess?(args: { readonly params: P; readonly inputs: readonly (RandomAccess | null)[]; readonly ctx: AccessContext }): RandomAccess | null
+  randomAccess?(args: { readonly params: P; readonly inputs: readonly (RandomAccess | null)[]; readonly ctx: AccessContext }): MaybePromise<RandomAccess | null>
   open(args: OpenArguments<P>): Cursor<O>
 }

@@ -1,16 +1,118 @@
-import type { Table, TableReader } from './table.js'
+import { MillraceError } from '../errors.js'
+import type { FormatChunk, FragmentReadOptions } from '../format.js'
+import type { Json } from '../types.js'
+import { blockReads, type Block, type BlockReads } from './block-reads.js'
+import { allocateColumns, bytesPerRow, copyRows, firstRows } from './columns.js'
+import { blockAccess, directAccess, rowsOf } from './row-access.js'
+import type { StackedRun, Table, TableReader } from './table.js'
 
 /** How {@link tableReader} reads. */
 export interface TableReaderOptions {
   /** Name of the file, for errors. */
   readonly uri: string
-  /** Bytes per read ahead, rounded to whole rows and blocks. @default 1 MiB */
-  readonly readBytes?: number
+  /** Bytes per read, rounded to whole rows and blocks. @default 1 MiB */
+  readonly readBytes?: number | undefined
   /** Most bytes of decoded blocks that access by ordinal keeps. @default 256 MiB */
-  readonly cacheBytes?: number
+  readonly cacheBytes?: number | undefined
 }
 
-/** Reads a table: elements, stacked runs, access by ordinal, all from {@link Table.read}. One fragment. */
+/** Reads under way at once: two keep a local disk busy, decompression takes a thread for each. */
+const AHEAD = 3
+/** Bytes that a stream is decompressed ahead of demand. */
+const SEQUENTIAL_AHEAD_BYTES = 16 << 20
+
+/**
+ * Reads a table of rows: elements, stacked runs, access by ordinal (unless it is sequential) and positions, all from
+ * {@link Table.read}. One fragment; a position is a number of rows.
+ *
+ * When a block cannot be read, the rows before it are delivered first; reading goes on behind it.
+ * Memory: about five reads; for access by ordinal, `cacheBytes` of blocks that had to be decoded.
+ */
 export function tableReader(table: Table, options: TableReaderOptions): TableReader {
-  throw new Error(`not built yet: ${options.uri} ${table.rows}`)
+  const { uri, readBytes = 1 << 20, cacheBytes = 256 << 20 } = options
+  const rowBytes = bytesPerRow(table.spec)
+  const unitBytes = rowBytes * table.blockRows
+  const blockRows = table.blockRows * Math.max(1, Math.floor(readBytes / unitBytes))
+  const ahead = table.sequential === true ? Math.max(2, Math.floor(SEQUENTIAL_AHEAD_BYTES / (blockRows * rowBytes))) : AHEAD
+
+  const reads = (fragment: number, { from, signal }: FragmentReadOptions): BlockReads => {
+    if (fragment !== 0) throw new RangeError(`${uri} has one fragment, 0; there is no fragment ${fragment}`)
+    return blockReads(table, { from: rowAt(from), blockRows, ahead, signal })
+  }
+  const rowAt = (from: Json | undefined): number => {
+    if (from === undefined) return 0
+    if (typeof from === 'number' && Number.isSafeInteger(from) && from >= 0 && from <= table.rows) return from
+    throw new MillraceError('Checkpoint',
+      `Cannot go on in ${uri} at row ${JSON.stringify(from)}: it has ${table.rows} rows. Has the file been replaced since the checkpoint? Begin anew without it`, { uri, operation: 'read' })
+  }
+  return {
+    fragments: [{ count: table.rows }],
+    async *read(fragment, readOptions): AsyncGenerator<FormatChunk<unknown>, void, undefined> {
+      const blocks = reads(fragment, readOptions)
+      try {
+        let before: Block | undefined
+        for (let block = await blocks.next(); block !== null; block = await blocks.next()) {
+          yield { elements: rowsOf(block.columns, block.rows), next: block.start + block.rows }
+          if (before !== undefined) blocks.recycle(before)
+          before = readOptions.transient === true ? block : undefined
+        }
+      } finally {
+        await blocks.close()
+      }
+    },
+    stacked: (fragment, readOptions) => stackedRun(table, reads(fragment, readOptions)),
+    seek: (_, ordinal) => ordinal,
+    ...(table.sequential !== true && { get: rowsByOrdinal() }),
+    async close() {
+      await table.close?.()
+    }
+  }
+
+  function rowsByOrdinal(): NonNullable<TableReader['get']> {
+    const access = table.blockRows === 1 ? directAccess(table) : blockAccess(table, cacheBytes)
+    return (fragment, ordinals, { signal }) => {
+      if (fragment !== 0) throw new RangeError(`${uri} has one fragment, 0; there is no fragment ${fragment}`)
+      return access(ordinals, { signal })
+    }
+  }
+}
+
+/** Rows in arrays of their own, copied out of blocks whose memory is used again. */
+function stackedRun(table: Table, blocks: BlockReads): StackedRun {
+  let block: Block | null = null
+  let at = 0 // in the block
+  let failure: { readonly error: unknown } | undefined
+  /** The block that has the next row; `null` at the end. */
+  const current = async (): Promise<Block | null> => {
+    if (block !== null && at < block.rows) return block
+    if (block !== null) blocks.recycle(block)
+    block = null
+    at = 0
+    return (block = await blocks.next())
+  }
+  return {
+    async next(max) {
+      if (failure !== undefined) throw failure.error
+      const first = await current()
+      if (first === null) return null
+      const wanted = Math.min(max, table.rows - first.start - at)
+      const columns = allocateColumns(table.spec, wanted)
+      let rows = 0
+      for (let from: Block | null = first; from !== null && rows < wanted;) {
+        const count = Math.min(wanted - rows, from.rows - at)
+        copyRows(from.columns, at, count, columns, rows)
+        rows += count
+        at += count
+        if (rows === wanted) break
+        try {
+          from = await current()
+        } catch (error) {
+          failure = { error }
+          break
+        }
+      }
+      return { rows, stacked: rows === wanted ? columns : firstRows(columns, rows) }
+    },
+    close: () => blocks.close()
+  }
 }

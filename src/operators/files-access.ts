@@ -1,0 +1,143 @@
+import type { RandomAccess } from '../plan/operator.js'
+import { countOf, openFile, type OpenFile } from './open-file.js'
+import type { ReadFilesParams } from './read-files.js'
+import { selectedCount } from './select.js'
+
+/** Files that are kept open. */
+const OPEN_FILES = 64
+/** Files that are opened, or read, at the same time. */
+const AT_ONCE = 8
+
+/** Elements of files by ordinal; `null` when the format of one of them cannot tell or reach them. */
+export async function filesAccess(params: ReadFilesParams, signal: AbortSignal): Promise<RandomAccess | null> {
+  const files = await params.list(signal)
+  const kept = new Map<string, Promise<OpenFile>>() // those used last, last
+  const busy = new Map<string, number>()
+
+  const acquire = (uri: string): Promise<OpenFile> => {
+    const file = kept.get(uri) ?? openFile(params, uri, signal)
+    kept.delete(uri)
+    kept.set(uri, file)
+    busy.set(uri, (busy.get(uri) ?? 0) + 1)
+    return file
+  }
+  const release = async (uri: string): Promise<void> => {
+    const users = (busy.get(uri) as number) - 1
+    if (users > 0) busy.set(uri, users)
+    else busy.delete(uri)
+    for (const [idle, file] of kept) {
+      if (kept.size <= OPEN_FILES) return
+      if (busy.has(idle)) continue
+      kept.delete(idle)
+      await (await file).close()
+    }
+  }
+  /** Opens a file, or finds it open, for the time of a call. What could not be opened is tried anew the next time. */
+  const using = async <T>(uri: string, use: (file: OpenFile) => Promise<T> | T): Promise<T> => {
+    const file = acquire(uri)
+    try {
+      return await use(await file)
+    } catch (error) {
+      await file.catch(() => kept.delete(uri))
+      throw error
+    } finally {
+      await release(uri)
+    }
+  }
+  const close = async (): Promise<void> => {
+    const all = [...kept.values()]
+    kept.clear()
+    const outcomes = await Promise.allSettled(all.map(async file => (await file.catch(() => undefined))?.close()))
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason // eslint-disable-line @typescript-eslint/only-throw-error -- what closing threw
+  }
+
+  /** Ordinal of the first element of each file, and the number of all. */
+  const starts = [0]
+  try {
+    const counts = params.elementsPerFile === undefined
+      ? await inParallel(files, uri => using(uri, ({ reader }) => (reader.get === undefined ? undefined : countOf(reader))))
+      : files.map(() => params.elementsPerFile)
+    for (const count of counts) {
+      if (count === undefined) {
+        await close()
+        return null
+      }
+      starts.push((starts.at(-1) as number) + count)
+    }
+  } catch (error) {
+    await close().catch(() => undefined)
+    throw error
+  }
+
+  const { start, step } = params.selection
+  return {
+    length: selectedCount(params.selection, starts.at(-1)) as number,
+    async get(indices) {
+      const byFile = new Map<number, number[]>() // places in `indices`
+      indices.forEach((index, place) => {
+        const file = fileOf(starts, start + index * step)
+        const places = byFile.get(file)
+        if (places === undefined) byFile.set(file, [place])
+        else places.push(place)
+      })
+      const out = new Array<unknown>(indices.length)
+      await inParallel([...byFile], ([file, places]) => using(files[file] as string, async ({ reader }) => {
+        const ordinals = places.map(place => start + (indices[place] as number) * step - (starts[file] as number))
+        const elements = await elementsByOrdinal(reader, ordinals, signal)
+        elements.forEach((element, k) => { out[places[k] as number] = element })
+      }))
+      return out
+    },
+    close
+  }
+}
+
+/** Elements of one file, whatever fragments they are in. */
+async function elementsByOrdinal(reader: OpenFile['reader'], ordinals: readonly number[], signal: AbortSignal): Promise<readonly unknown[]> {
+  const get = reader.get as NonNullable<OpenFile['reader']['get']>
+  if (reader.fragments.length === 1) return get(0, ordinals, { signal })
+  const starts = [0]
+  for (const { count } of reader.fragments) starts.push((starts.at(-1) as number) + (count as number))
+  const out = new Array<unknown>(ordinals.length)
+  const byFragment = new Map<number, number[]>()
+  ordinals.forEach((ordinal, place) => {
+    const fragment = fileOf(starts, ordinal)
+    byFragment.set(fragment, [...(byFragment.get(fragment) ?? []), place])
+  })
+  for (const [fragment, places] of byFragment) {
+    const elements = await get(fragment, places.map(place => (ordinals[place] as number) - (starts[fragment] as number)), { signal })
+    elements.forEach((element, k) => { out[places[k] as number] = element })
+  }
+  return out
+}
+
+/** The last `k` with `starts[k] <= ordinal`. */
+function fileOf(starts: readonly number[], ordinal: number): number {
+  let [low, high] = [0, starts.length - 1]
+  while (high - low > 1) {
+    const middle = (low + high) >> 1
+    if ((starts[middle] as number) <= ordinal) low = middle
+    else high = middle
+  }
+  return low
+}
+
+/** Results in order. After a failure no more calls are begun; those that were are waited for. */
+async function inParallel<T, R>(items: readonly T[], visit: (item: T) => Promise<R>): Promise<R[]> {
+  const results = new Array<R>(items.length)
+  let next = 0
+  let failure: { readonly error: unknown } | undefined
+  const work = async (): Promise<void> => {
+    while (next < items.length && failure === undefined) {
+      const k = next++
+      try {
+        results[k] = await visit(items[k] as T)
+      } catch (error) {
+        failure ??= { error }
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, work))
+  if (failure !== undefined) throw failure.error
+  return results
+}

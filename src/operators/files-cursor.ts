@@ -1,0 +1,276 @@
+import { MillraceError } from '../errors.js'
+import type { FormatChunk, FormatReader } from '../format.js'
+import type { Cursor } from '../plan/operator.js'
+import { badState, savedCount, savedObject } from '../plan/saved.js'
+import type { StackedRun } from '../table/table.js'
+import type { Json, MaybePromise } from '../types.js'
+import { asTableReader, countOf, notTabular, openFile, type OpenFile } from './open-file.js'
+import type { ReadFilesParams } from './read-files.js'
+import { stackedChunk } from './stacked-chunk.js'
+
+/** Where reading stands; JSON. */
+interface Place {
+  readonly file: number
+  /** Name and size of that file, once it was opened. Its version is no good here: a copy on another machine has another. */
+  readonly uri?: string
+  readonly byteLength?: number
+  readonly fragment: number
+  /** Where the chunk begins, as the format names it. */
+  readonly from?: Json
+  /** Elements of that chunk that were delivered or passed over. */
+  readonly skip: number
+  /** Ordinal, among the elements of all files, of the next element, and of the first of the fragment. Left out where they are not needed. */
+  readonly passed?: number
+  readonly base?: number
+}
+
+const START: Place = { file: 0, fragment: 0, skip: 0 }
+/** A jump over fewer elements than so many chunks costs more than reading them. */
+const JUMP_CHUNKS = 4
+
+/** The place, checked; `from` is the format's own. */
+function savedPlace(saved: Json, selecting: boolean): Place {
+  const { uri, byteLength, from, ...place } = savedObject('readFiles', saved)
+  if (uri !== undefined && typeof uri !== 'string') throw badState('readFiles', 'the name of the file')
+  return {
+    file: savedCount('readFiles', place['file'], 'the ordinal of the file'),
+    ...(uri !== undefined && { uri }),
+    ...(byteLength !== undefined && { byteLength: savedCount('readFiles', byteLength, 'the size of the file') }),
+    fragment: savedCount('readFiles', place['fragment'], 'the fragment'),
+    ...(from !== undefined && { from: from as Json }),
+    skip: savedCount('readFiles', place['skip'], 'skip'),
+    ...(selecting && {
+      passed: savedCount('readFiles', place['passed'], 'the ordinal of the next element'),
+      base: savedCount('readFiles', place['base'], 'the ordinal of the first element of the fragment', place['passed'] as number)
+    })
+  }
+}
+
+/** Reads files in order: their elements, stacked rows, or a selection of either. */
+export function filesCursor(params: ReadFilesParams, saved: Json | undefined, signal: AbortSignal): Cursor<unknown> {
+  const { selection, stacked } = params
+  const { start, step, count } = selection
+  const selecting = start > 0 || step > 1 || count < Infinity
+  let place = saved === undefined ? START : savedPlace(saved, selecting)
+  let { passed = 0, base = 0 } = place
+  let files: readonly string[] | undefined
+  let opened: OpenFile | undefined
+  let iterator: AsyncIterator<FormatChunk<unknown>> | undefined
+  let run: StackedRun | undefined
+  let chunk: readonly unknown[] = []
+  let next: Json | undefined // where the chunk after this one begins
+  let single = 0 // after a failure of access by ordinal: elements to be asked for one by one
+
+  /** Ordinal of the next element that is wanted. */
+  const wanted = (): number => (passed <= start ? start : start + Math.ceil((passed - start) / step) * step)
+  const end = start + step * count // no element from here on is wanted
+
+  const deliver = (max: number): unknown[] => {
+    const { skip } = place
+    if (!selecting) {
+      const out = chunk.slice(skip, skip + max)
+      place = { ...place, skip: skip + out.length }
+      return out
+    }
+    const out: unknown[] = []
+    let at = skip
+    while (out.length < max && at < chunk.length) {
+      const gap = wanted() - passed
+      if (passed + gap >= end || at + gap >= chunk.length) {
+        passed += chunk.length - at
+        at = chunk.length
+        break
+      }
+      passed += gap + 1
+      out.push(chunk[at + gap])
+      at += gap + 1
+    }
+    place = { ...place, skip: at }
+    return out
+  }
+  const closeIterator = async (): Promise<void> => {
+    const [ending, endingRun] = [iterator, run]
+    iterator = run = undefined
+    try {
+      await ending?.return?.()
+    } finally {
+      await endingRun?.close()
+    }
+  }
+  const closeFile = async (): Promise<void> => {
+    const ending = opened
+    opened = undefined
+    try {
+      await closeIterator()
+    } finally {
+      await ending?.close()
+    }
+  }
+  const forget = (): void => {
+    chunk = []
+    next = undefined
+  }
+  const toNextFile = async (): Promise<void> => {
+    place = { ...START, file: place.file + 1 }
+    base = passed
+    forget()
+    await closeFile()
+  }
+  const toNextFragment = (): void => {
+    const { from: _, ...file } = place
+    place = { ...file, fragment: place.fragment + 1, skip: 0 }
+    base = passed
+    forget()
+  }
+  const open = (uri: string): Promise<OpenFile> =>
+    openFile(params, uri, signal, source => {
+      if (place.uri !== undefined && place.uri !== source.uri) {
+        throw new MillraceError('Checkpoint', `readFiles: file ${place.file} is ${source.uri} now and was ${place.uri} when the checkpoint was taken: the patterns mean other files`, { uri: source.uri })
+      }
+      if (place.byteLength !== undefined && place.byteLength !== source.byteLength) {
+        throw new MillraceError('Changed', `readFiles: ${source.uri} has ${source.byteLength} bytes and had ${place.byteLength} when the checkpoint was taken`, { uri: source.uri })
+      }
+      place = { ...place, uri: source.uri, byteLength: source.byteLength }
+    })
+
+  /** Passes over what is not wanted, if that can be done without reading it. True when the fragment was left. */
+  const jump = async (reader: FormatReader<unknown>): Promise<boolean> => {
+    const count = reader.fragments[place.fragment]?.count
+    const gap = wanted() - passed
+    if (count === undefined || gap === 0) return false
+    if (wanted() >= base + count) {
+      passed = base + count
+      await closeIterator()
+      toNextFragment()
+      return true
+    }
+    if (reader.seek !== undefined && step === 1 && gap > JUMP_CHUNKS * chunk.length) {
+      await closeIterator()
+      passed += gap
+      forget()
+      place = { ...place, from: reader.seek(place.fragment, passed - base), skip: 0 }
+    }
+    return false
+  }
+  /** Elements far apart, by their ordinals; `null` when the fragment has no more. */
+  const fetch = async (reader: FormatReader<unknown>, count: number, max: number): Promise<unknown[] | null> => {
+    const ordinals: number[] = []
+    const most = single > 0 ? 1 : max
+    for (let ordinal = wanted(); ordinal < Math.min(end, base + count) && ordinals.length < most; ordinal += step) ordinals.push(ordinal - base)
+    if (ordinals.length === 0) return null
+    const leave = (): void => {
+      single = Math.max(0, single - 1)
+      passed = base + (ordinals.at(-1) as number) + 1
+      const { from: _, ...file } = place
+      place = { ...file, skip: passed - base } // as one who reads from the beginning of the fragment would have it
+    }
+    try {
+      const elements = await (reader.get as NonNullable<FormatReader<unknown>['get']>)(place.fragment, ordinals, { signal })
+      leave()
+      return [...elements]
+    } catch (error) {
+      if (signal.aborted) throw error
+      if (ordinals.length > 1) {
+        single = ordinals.length
+        return fetch(reader, count, 1)
+      }
+      leave()
+      throw Object.defineProperty(new Passed(), 'cause', { value: error })
+    }
+  }
+  const nextRun = async (reader: FormatReader<unknown>, max: number): Promise<unknown[] | null> => {
+    if (run === undefined) {
+      const table = asTableReader(reader)
+      if (table === undefined) throw notTabular(place.uri ?? '')
+      const from = ((place.from as number | undefined) ?? 0) + place.skip
+      place = { ...place, from, skip: 0 }
+      run = table.stacked(place.fragment, { from, signal })
+    }
+    const rows = await run.next(Math.min(max, selecting ? end - passed : Infinity))
+    if (rows === null) return null
+    place = { ...place, from: (place.from as number) + rows.rows }
+    passed += rows.rows
+    return stackedChunk(rows.rows, rows.stacked)
+  }
+  const nextChunk = async (reader: FormatReader<unknown>): Promise<boolean> => {
+    iterator ??= reader.read(place.fragment, { from: place.from, signal, transient: params.transient })[Symbol.asyncIterator]()
+    const result = await iterator.next()
+    if (result.done === true) {
+      iterator = undefined
+      if (place.skip > chunk.length) throw badState('readFiles', `element ${place.skip} of ${chunk.length}`)
+      return false
+    }
+    // A restored place may count more elements than the chunk there has now: chunks are as long as reads are.
+    if (next !== undefined) place = { ...place, from: next, skip: place.skip - chunk.length }
+    chunk = result.value.elements
+    next = result.value.next
+    return true
+  }
+  const advance = async (max: number): Promise<unknown[] | null> => {
+    files ??= await params.list(signal)
+    if (place.file > files.length) throw badState('readFiles', `file ${place.file} of ${files.length}`)
+    for (;;) {
+      const uri = files[place.file]
+      if (uri === undefined || (selecting && wanted() >= end)) return null
+      opened ??= await open(uri)
+      const { reader } = opened
+      if (place.fragment > reader.fragments.length) throw badState('readFiles', `fragment ${place.fragment} of ${reader.fragments.length}`)
+      if (place.fragment >= reader.fragments.length) {
+        await toNextFile()
+        continue
+      }
+      if (selecting && (await jump(reader))) continue
+      const { count } = reader.fragments[place.fragment] ?? {}
+      if (step > 1 && count !== undefined && reader.get !== undefined) {
+        const elements = await fetch(reader, count, max)
+        if (elements !== null) return elements
+        passed = base + count
+        toNextFragment()
+      } else if (stacked) {
+        const rows = await nextRun(reader, max)
+        if (rows !== null) return rows
+        await closeIterator()
+        toNextFragment()
+      } else if (!(await nextChunk(reader))) toNextFragment()
+      else if (place.skip < chunk.length) {
+        const out = deliver(max)
+        if (out.length > 0) return out
+      }
+    }
+  }
+  /** After an error: behind the record if the format says where that is, else the next file. */
+  const recover = async (error: unknown): Promise<never> => {
+    if (error instanceof Passed) throw error.cause
+    if (!signal.aborted && files !== undefined) {
+      const behind = (error as { next?: Json } | null)?.next
+      if (behind === undefined) {
+        if (selecting && opened !== undefined) passed = Math.max(passed, base + (countOf(opened.reader) ?? 0))
+        await toNextFile().catch(() => undefined)
+      } else {
+        // Rows of a table have their ordinals whatever is lost before them; a damaged record has none.
+        if (opened !== undefined && asTableReader(opened.reader) !== undefined) passed = base + (behind as number)
+        place = { ...place, from: behind, skip: 0 }
+        forget()
+        await closeIterator().catch(() => undefined)
+      }
+    }
+    throw error
+  }
+  return {
+    pull(max): MaybePromise<unknown[] | null> {
+      if (place.skip < chunk.length && !stacked) {
+        const out = deliver(max)
+        if (out.length > 0) return out
+      }
+      return advance(max).catch(recover)
+    },
+    save() {
+      const now = place.skip > 0 && place.skip === chunk.length && next !== undefined ? { ...place, from: next, skip: 0 } : place
+      return { self: (selecting ? { ...now, passed, base } : now) as unknown as Json }
+    },
+    close: closeFile
+  }
+}
+
+/** An error at one element, behind which the cursor stands already. */
+class Passed extends Error {}
