@@ -14,6 +14,8 @@ export type { Cardinality, DataOf, DType, Json, LeafSpec, MaybePromise, NdArray,
 export { allocate, bytesPerValue, holds, isDType, widthOf } from './array/dtype.js'
 export { compressor, decompressor, deflate, inflate, type Codec, type DeflateKind } from './codecs/deflate.js'
 export { crc32c, maskedCrc32c } from './kernels/crc32c.js'
+export { swapBytes } from './kernels/swap-bytes.js'
+export { unshuffle } from './kernels/unshuffle.js'
 export { tableReader, type TableReaderOptions } from './table/table-reader.js'
 export type { Columns, RowSpec, StackedRows, StackedRun, Table, TableReader } from './table/table.js'
 

@@ -20,3 +20,8 @@ export function detectCompression(head: Uint8Array): 'none' | 'gzip' | 'zlib' {
   const zlib = (a & 0x0f) === 8 && a >>> 4 <= 7 && ((a << 8) | b) % 31 === 0 && (b & 0x20) === 0 && head.length >= 2
   return zlib && (head.length < 8 || (e | f | g | h) !== 0) ? 'zlib' : 'none'
 }
+
+/** Tells from the first bytes of a file (12 are enough) whether it is a plain TFRecord file: by the checksum of the first length. */
+export function detect(head: Uint8Array): boolean {
+  return head.length >= HEADER_BYTES && lengthIsSound(head, 0)
+}

@@ -5,6 +5,7 @@
 import type { ByteSource, Format, FormatReader, FragmentReadOptions } from '../../src/format.js'
 import { detectCompression, HEAD_BYTES } from './detect.js'
 import { badPosition } from './faults.js'
+import { indexedFile } from './index-file.js'
 import { inflateStream } from './inflate.js'
 import { resolveOptions, type ResolvedOptions, type TfrecordOptions } from './options.js'
 import { plainStream, readAhead, type ReadAhead } from './read-ahead.js'
@@ -18,8 +19,8 @@ export { tfrecordWriter, type TfrecordWriter, type TfrecordWriterOptions } from 
 /**
  * Reads TFRecord files, plain or compressed, as the bytes of their records.
  *
- * A file is one fragment. An element is a `Uint8Array` view of the buffer that the file was read into, never a copy.
- * `next` is a number: the byte offset of the following record (in the decompressed data of a compressed file, which is
+ * A file is one fragment; with an index beside it (see the option `index`) it has a count and access by ordinal.
+ * An element is a `Uint8Array` view of the buffer that the file was read into, never a copy. `next` is a number: the byte offset of the following record (in the decompressed data of a compressed file, which is
  * decompressed from its beginning again to get there).
  *
  * Records before a bad one are delivered first. Then comes a `MillraceError` with `uri`, `offset` and, if the file was
@@ -32,10 +33,15 @@ export { tfrecordWriter, type TfrecordWriter, type TfrecordWriterOptions } from 
 export const tfrecord: Format<Uint8Array, TfrecordOptions> = {
   name: 'tfrecord',
   extensions: ['tfrecord', 'tfrecords'],
-  async open(source, options): Promise<FormatReader<Uint8Array>> {
+  async open(source, options, context): Promise<FormatReader<Uint8Array>> {
     const resolved = resolveOptions(options)
+    const indexed = await indexedFile(source, resolved, context)
     return {
-      fragments: [{}],
+      fragments: [indexed === null ? {} : { count: indexed.table.count }],
+      ...(indexed !== null && {
+        get: (_, ordinals, { signal }) => indexed.get(ordinals, signal),
+        seek: (_, ordinal) => indexed.table.offsetAt(ordinal)
+      }),
       read(fragment, readOptions) {
         if (fragment !== 0) throw new RangeError(`A TFRecord file has one fragment, 0; there is no fragment ${fragment}`)
         return readFile(source, resolved, readOptions)

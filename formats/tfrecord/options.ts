@@ -21,6 +21,12 @@ export interface TfrecordOptions {
    * @default 1073741824
    */
   readonly maxRecordBytes?: number | undefined
+  /**
+   * Whether an index that lies beside the file (`<file>.mrindex`, or `<file>.idx` as NVIDIA DALI has it) is used, so that the file has a
+   * length and access by ordinal. `auto`: if there is one, and the file is not compressed. `true`: it is an error if there is none.
+   * @default 'auto'
+   */
+  readonly index?: 'auto' | boolean | undefined
 }
 
 /** {@link TfrecordOptions} with every default filled in. */
@@ -35,14 +41,15 @@ const LARGEST_RECORD = 2 ** 31 - 17
  * @throws TypeError or RangeError for an option that is none.
  */
 export function resolveOptions(options: TfrecordOptions = {}): ResolvedOptions {
-  const { compression = 'auto', verify = true, readBytes = 2 ** 20, maxRecordBytes = 2 ** 30 } = options
+  const { compression = 'auto', verify = true, readBytes = 2 ** 20, maxRecordBytes = 2 ** 30, index = 'auto' } = options
   if (!COMPRESSIONS.includes(compression)) {
     throw new RangeError(`compression must be 'auto', 'none', 'gzip' or 'zlib', not ${String(compression)}`)
   }
   if (typeof verify !== 'boolean') throw new TypeError(`verify must be true or false, not ${String(verify)}`)
   checkInteger('readBytes', readBytes, 16, 2 ** 30)
   checkInteger('maxRecordBytes', maxRecordBytes, 0, LARGEST_RECORD)
-  return { compression, verify, readBytes, maxRecordBytes }
+  if (index !== 'auto' && typeof index !== 'boolean') throw new TypeError(`index must be 'auto', true or false, not ${String(index)}`)
+  return { compression, verify, readBytes, maxRecordBytes, index }
 }
 
 function checkInteger(name: string, value: number, least: number, most: number): void {

@@ -91,7 +91,7 @@ type Row<D extends DType, S extends Shape> =
   : S extends readonly [number, ...infer R extends Shape] ? NdArray<D, Readonly<R>>
   : ScalarRow<D> | NdArray<D>
 
-type ScalarRow<D extends DType> =
+export type ScalarRow<D extends DType> =
   D extends 'float32' ? number
   : D extends 'bool' ? boolean
   : D extends 'int64' ? bigint

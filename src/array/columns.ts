@@ -3,6 +3,7 @@ import type { DType, NdArray, NumericArray, RaggedArray } from '../types.js'
 import { allocate, holds, isBytes, widthOf, type NumberDType } from './dtype.js'
 import { ndarrayFault, raggedFault, sameShape, sizeOf } from './ndarray.js'
 import { asNdArray, at, describe, isNdArray, isPlainObject, isRaggedArray, joinPath, kindOf, setMember } from './nest.js'
+import type { BatchPool } from './pool.js'
 import { broken, lossy, mismatch, shapeMismatch, unstackable } from './stack-errors.js'
 
 /** Stacks the values that all elements have at one place in the structure. */
@@ -11,19 +12,26 @@ export type Column = (values: readonly unknown[], firstIndex: number) => unknown
 /** The column for a leaf, made from its value in the first element; `undefined` to have it stacked as usual. */
 export type LeafHook = (value: unknown, path: string) => Column | undefined
 
+/** What is the same for all columns. */
+export interface CompileOptions {
+  readonly numbers: NumberDType
+  /** Default: fresh memory. */
+  readonly pool?: BatchPool | undefined
+}
+
 /** Compiles the structure of one element. */
-export function compile(value: unknown, numbers: NumberDType, path: string, index: number, hook?: LeafHook): Column {
+export function compile(value: unknown, options: CompileOptions, path: string, index: number, hook?: LeafHook): Column {
   const kind = kindOf(value)
   switch (kind) {
     case 'list':
       return listColumn(
-        (value as readonly unknown[]).map((item, i) => compile(item, numbers, joinPath(path, i), index, hook)),
+        (value as readonly unknown[]).map((item, i) => compile(item, options, joinPath(path, i), index, hook)),
         path
       )
     case 'object': {
       const members = value as Readonly<Record<string, unknown>>
       const keys = Object.keys(members)
-      return objectColumn(keys, keys.map((key) => compile(members[key], numbers, joinPath(path, key), index, hook)), path)
+      return objectColumn(keys, keys.map((key) => compile(members[key], options, joinPath(path, key), index, hook)), path)
     }
     case 'other':
       throw unstackable(value, path, index)
@@ -31,16 +39,19 @@ export function compile(value: unknown, numbers: NumberDType, path: string, inde
   }
   const hooked = hook?.(value, path)
   if (hooked !== undefined) return hooked
+  const { numbers, pool = FRESH } = options
   switch (kind) {
     case 'number': return numbers === 'float32' ? float32Column(path) : numberColumn(numbers, path)
     case 'boolean': return booleanColumn(path)
     case 'bigint': return bigintColumn(path)
     case 'string': return stringColumn(path)
     case 'bytes': return bytesColumn(path)
-    case 'array': return arrayColumn(asNdArray(value as NdArray | NumericArray).dtype, path)
-    case 'ragged': return raggedColumn((value as RaggedArray).dtype, (value as RaggedArray).rowSplits.length, path)
+    case 'array': return arrayColumn(asNdArray(value as NdArray | NumericArray).dtype, path, pool)
+    case 'ragged': return raggedColumn((value as RaggedArray).dtype, (value as RaggedArray).rowSplits.length, path, pool)
   }
 }
+
+const FRESH: Pick<BatchPool, 'take' | 'lend'> = { take: allocate, lend: (data) => data }
 
 /** The hot one: kept to a single tight loop over a Float32Array. */
 function float32Column(path: string): Column {
@@ -133,7 +144,7 @@ function bytesColumn(path: string): Column {
   }
 }
 
-function arrayColumn(dtype: DType, path: string): Column {
+function arrayColumn(dtype: DType, path: string, pool: Pick<BatchPool, 'take' | 'lend'>): Column {
   const width = widthOf(dtype)
   return (values, first) => {
     const n = values.length
@@ -143,7 +154,7 @@ function arrayColumn(dtype: DType, path: string): Column {
     if (fault !== undefined) throw broken(fault, path, first)
     const size = sizeOf(shape) * width
     const storage: unknown = Object.getPrototypeOf(head.data)
-    const data = allocate<DType>(dtype, n * size)
+    const data = pool.take<DType>(dtype, n * size)
     for (let i = 0; i < n; i++) {
       const row = i === 0 ? head : rowAt(values, i, first, path, dtype)
       if (!sameShape(row.shape, shape)) throw shapeMismatch(head, row, path, first, first + i)
@@ -152,7 +163,7 @@ function arrayColumn(dtype: DType, path: string): Column {
       }
       copyInto(data, row.data, i * size)
     }
-    return { dtype, shape: [n, ...shape], data }
+    return { dtype, shape: [n, ...shape], data: pool.lend(data) }
   }
 }
 
@@ -181,7 +192,7 @@ export function copyInto(target: NdArray['data'], source: NdArray['data'], offse
   }
 }
 
-function raggedColumn(dtype: DType, levels: number, path: string): Column {
+function raggedColumn(dtype: DType, levels: number, path: string, pool: Pick<BatchPool, 'take' | 'lend'>): Column {
   const width = widthOf(dtype)
   return (values, first) => {
     const n = values.length
@@ -201,7 +212,7 @@ function raggedColumn(dtype: DType, levels: number, path: string): Column {
       const text = `a batch of ragged rows${at(path)} has ${lengths[over]} values; row splits count to 2^31 - 1`
       throw new MillraceError('Limit', text, { index: first, keyPath: path })
     }
-    const data = allocate<DType>(dtype, (lengths[levels] ?? 0) * width)
+    const data = pool.take<DType>(dtype, (lengths[levels] ?? 0) * width)
     const rowSplits = [new Int32Array(n + 1), ...lengths.slice(0, levels).map((length) => new Int32Array(length + 1))]
     const ends = new Array<number>(levels + 1).fill(0)
     for (let i = 0; i < n; i++) {
@@ -222,7 +233,7 @@ function raggedColumn(dtype: DType, levels: number, path: string): Column {
       }
       ;(rowSplits[0] as Int32Array)[i + 1] = ends[0] ?? 0
     }
-    return { dtype, data, rowSplits }
+    return { dtype, data: pool.lend(data), rowSplits }
   }
 }
 

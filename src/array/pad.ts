@@ -60,7 +60,7 @@ export function padStacker<const D extends NumberDType = 'float32'>(options: Pad
     if (column === undefined || !alike(example, elements[0])) {
       const leaves = new Map<string, LeafPadding>()
       resolve(elements[0], options.shapes, options.values, '', leaves)
-      column = compile(elements[0], numbers, '', firstIndex, (value, path) => {
+      column = compile(elements[0], { numbers }, '', firstIndex, (value, path) => {
         if (kindOf(value) !== 'array') return undefined
         const { dtype, shape } = asNdArray(value as NdArray | NumericArray)
         return padColumn(dtype, shape.length, leaves.get(path) ?? {}, path)

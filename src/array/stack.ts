@@ -2,6 +2,7 @@ import type { Batched } from './batched.js'
 import { compile, type Column } from './columns.js'
 import { checkNumberDType, type NumberDType } from './dtype.js'
 import { alike } from './nest.js'
+import type { BatchPool } from './pool.js'
 
 /** How elements are stacked. */
 export interface StackOptions<D extends NumberDType = NumberDType> {
@@ -10,6 +11,8 @@ export interface StackOptions<D extends NumberDType = NumberDType> {
    * @default 'float32'
    */
   readonly numbers?: D | undefined
+  /** Where the memory of the arrays comes from. Default: fresh memory. */
+  readonly pool?: BatchPool | undefined
 }
 
 /** Stacks batch after batch. `firstIndex` is the ordinal of the first element in its stream, for error messages. */
@@ -45,7 +48,7 @@ export function stacker<const D extends NumberDType = 'float32'>(options: StackO
   return <T>(elements: readonly T[], firstIndex = 0) => {
     if (elements.length === 0) throw new RangeError('there is no element to stack')
     if (column === undefined || !alike(example, elements[0])) {
-      column = compile(elements[0], numbers, '', firstIndex)
+      column = compile(elements[0], { numbers, pool: options.pool }, '', firstIndex)
       example = elements[0]
     }
     return column(elements, firstIndex) as Batched<T, number, D>

@@ -2,11 +2,11 @@
 import type { Batched } from '../array/batched.js'
 import { checkNumberDType, type NumberDType } from '../array/dtype.js'
 import { setMember } from '../array/nest.js'
+import type { BatchPool } from '../array/pool.js'
 import { findFeatures } from './decode.js'
 import { keyTable, newFound } from './features.js'
 import { compileFields, missingError, openField, type Field } from './fields.js'
 import { newColumn } from './columns.js'
-import type { Allocate } from './numbers.js'
 import type { ExampleSpec, ParsedExample } from './spec.js'
 import { newWire } from './wire.js'
 
@@ -17,8 +17,8 @@ export interface ExampleBatchOptions<D extends NumberDType = NumberDType> {
    * @default 'float32'
    */
   readonly numbers?: D | undefined
-  /** Gives the memory of the numeric arrays, for callers who recycle it. Default: fresh memory. */
-  readonly allocate?: Allocate | undefined
+  /** Where the memory of the numeric arrays comes from. Default: fresh memory. */
+  readonly pool?: BatchPool | undefined
   /**
    * What `'bytes'` features are: copies, so that the records may be overwritten after `add`, or views of the records.
    * @default 'copy'
@@ -66,8 +66,8 @@ export function exampleBatch<S extends ExampleSpec, const D extends NumberDType 
   }
   const numbers = checkNumberDType(options.numbers)
   const fields = compileFields(spec)
-  const { allocate, bytes: mode = 'copy' } = options
-  const columns = fields.map((field) => newColumn(field, { size, numbers, allocate, copy: mode === 'copy' }))
+  const { pool, bytes: mode = 'copy' } = options
+  const columns = fields.map((field) => newColumn(field, { size, numbers, pool, copy: mode === 'copy' }))
   const table = keyTable(Object.keys(spec))
   const found = newFound(table)
   const wire = newWire()

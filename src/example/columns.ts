@@ -1,10 +1,11 @@
 /** The columns of a batch of Examples: one per feature, filled row by row. */
 import { storedValue, type NumberDType } from '../array/dtype.js'
+import type { BatchPool } from '../array/pool.js'
 import { lossy, shapeMismatch } from '../array/stack-errors.js'
 import type { DType, NdArray, Shape } from '../types.js'
 import { checkCount, readTexts, readViews, type Field } from './fields.js'
 import { copyBytes } from './lists.js'
-import { newNumbers, type Allocate, type NumberData, type ArrayDType, type NumberReader, type Numbers } from './numbers.js'
+import { newNumbers, type NumberData, type ArrayDType, type NumberReader, type Numbers } from './numbers.js'
 import { featureError, type Wire } from './wire.js'
 
 /** One column. A row that failed is written again, so whatever `add` does before it throws must not last. */
@@ -24,7 +25,8 @@ export interface ColumnOptions {
   readonly size: number
   /** The dtype of single numbers. */
   readonly numbers: NumberDType
-  readonly allocate: Allocate | undefined
+  /** Where the memory of numbers comes from; `undefined` for fresh memory. */
+  readonly pool: BatchPool | undefined
   /** False to keep byte strings as views of the records. */
   readonly copy: boolean
 }
@@ -47,7 +49,7 @@ function fixedNumbers(field: Field, reader: NumberReader, shape: Shape, options:
   let target: Numbers
   return {
     begin() {
-      target = newNumbers(dtype, options.size * size, options.allocate)
+      target = newNumbers(dtype, options.size * size, options.pool)
     },
     add(wire, row) {
       checkCount(wire, field, reader.read(wire, target, row * size, size))
@@ -57,7 +59,7 @@ function fixedNumbers(field: Field, reader: NumberReader, shape: Shape, options:
       if (defaults !== null) (target.data as Float32Array).set(defaults as Float32Array, row * size)
       return defaults !== null
     },
-    finish: (count) => ({ dtype, shape: [count, ...shape], data: front(target.data, count * size) })
+    finish: (count) => ({ dtype, shape: [count, ...shape], data: frontOf(target, count * size, options) })
   }
 }
 
@@ -79,7 +81,7 @@ function convertedScalars(field: Field, reader: NumberReader, dtype: ArrayDType,
   }
   return {
     begin() {
-      target = newNumbers(dtype, options.size, options.allocate)
+      target = newNumbers(dtype, options.size, options.pool)
     },
     add(wire, row) {
       checkCount(wire, field, reader.read(wire, scratch, 0, 1))
@@ -89,7 +91,7 @@ function convertedScalars(field: Field, reader: NumberReader, dtype: ArrayDType,
       if (defaults !== null) put(wire, row, defaults[0] as number | bigint)
       return defaults !== null
     },
-    finish: (count) => ({ dtype, shape: [count], data: front(target.data, count) })
+    finish: (count) => ({ dtype, shape: [count], data: frontOf(target, count, options) })
   }
 }
 
@@ -101,7 +103,7 @@ function varNumbers(field: Field, reader: NumberReader, options: ColumnOptions):
     checkWidth(wire, row, count, width, dtype)
     if (count !== width) {
       width = count
-      target = newNumbers(dtype, options.size * width, options.allocate)
+      target = newNumbers(dtype, options.size * width, options.pool)
     }
   }
   return {
@@ -117,7 +119,7 @@ function varNumbers(field: Field, reader: NumberReader, options: ColumnOptions):
       fit(wire, row, 0)
       return true
     },
-    finish: (count) => ({ dtype, shape: [count, Math.max(width, 0)], data: front(target.data, count * Math.max(width, 0)) })
+    finish: (count) => ({ dtype, shape: [count, Math.max(width, 0)], data: frontOf(target, count * Math.max(width, 0), options) })
   }
 }
 
@@ -129,7 +131,7 @@ function raggedNumbers(field: Field, reader: NumberReader, options: ColumnOption
   return {
     begin() {
       splits = new Int32Array(options.size + 1)
-      target = newNumbers(dtype, expected, options.allocate)
+      target = newNumbers(dtype, expected, options.pool)
     },
     add(wire, row) {
       const from = splits[row] as number
@@ -137,7 +139,7 @@ function raggedNumbers(field: Field, reader: NumberReader, options: ColumnOption
       const to = from + count
       if (to > target.data.length) {
         if (to > 0x7fffffff) throw featureError('Limit', wire, 'a ragged batch holds at most 2^31 - 1 values; batch fewer rows')
-        const wider = newNumbers(dtype, Math.max(to, 2 * target.data.length, 64), options.allocate)
+        const wider = newNumbers(dtype, Math.max(to, 2 * target.data.length, 64), options.pool)
         wider.bytes.set(target.bytes.subarray(0, from * target.data.BYTES_PER_ELEMENT))
         target = wider
       }
@@ -152,7 +154,7 @@ function raggedNumbers(field: Field, reader: NumberReader, options: ColumnOption
       const used = splits[count] as number
       // The next batch is likely to need as much; an eighth more spares most of them the growing.
       expected = used + (used >> 3)
-      return { dtype, data: front(target.data, used), rowSplits: [front(splits, count + 1)] }
+      return { dtype, data: frontOf(target, used, options), rowSplits: [front(splits, count + 1)] }
     }
   }
 }
@@ -295,6 +297,12 @@ function newArena(): Arena {
 function cut(data: string[], length: number): string[] {
   data.length = length
   return data
+}
+
+/** What goes out of an array that was taken for the batch. */
+function frontOf({ data }: Numbers, length: number, { pool }: ColumnOptions): NumberData {
+  const out = front(data, length)
+  return pool === undefined ? out : pool.lend(out)
 }
 
 /** The first `length` items, as they are when that is all. */

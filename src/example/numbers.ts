@@ -1,5 +1,6 @@
 /** Reads the numbers of a feature into typed arrays: from float_list, int64_list, or the raw bytes of a byte string. */
 import { allocate, bytesPerValue, storedValue } from '../array/dtype.js'
+import type { BatchPool } from '../array/pool.js'
 import { MillraceError } from '../errors.js'
 import type { DataOf } from '../types.js'
 import { copyBytes, countBytes, countFloats, countInts, nextBytes, readFloats, readInts, type IntSink } from './lists.js'
@@ -28,14 +29,11 @@ export interface NumberReader {
   read(wire: Wire, target: Numbers, index: number, room: number): number
 }
 
-/** Gives memory: at least `byteLength` bytes, aligned to 8; what they hold does not matter. */
-export type Allocate = (byteLength: number) => Uint8Array
-
 const NO_WORDS = new Int32Array(0)
 
-/** Throws `Limit` when there is no memory for it. */
-export function newNumbers(dtype: ArrayDType, length: number, give?: Allocate): Numbers {
-  const data = give === undefined ? freshData(dtype, length) : givenData(dtype, length, give)
+/** Throws `Limit` when there is no memory for it. From a pool, the numbers may be anything. */
+export function newNumbers(dtype: ArrayDType, length: number, pool?: BatchPool): Numbers {
+  const data = newData(dtype, length, pool)
   const { buffer, byteOffset, byteLength } = data
   return {
     data,
@@ -44,25 +42,12 @@ export function newNumbers(dtype: ArrayDType, length: number, give?: Allocate): 
   }
 }
 
-function freshData(dtype: ArrayDType, length: number): NumberData {
+function newData(dtype: ArrayDType, length: number, pool: BatchPool | undefined): NumberData {
   try {
-    return allocate(dtype, length)
+    return pool === undefined ? allocate(dtype, length) : pool.take(dtype, length)
   } catch (cause) {
     throw new MillraceError('Limit', `there is no memory for an array of ${length} ${dtype} values`, { cause })
   }
-}
-
-function givenData(dtype: ArrayDType, length: number, give: Allocate): NumberData {
-  const byteLength = length * bytesPerValue(dtype)
-  const memory = give(byteLength)
-  if (memory.byteOffset % 8 !== 0 || memory.byteLength < byteLength) {
-    const given = `${memory.byteLength} bytes at ${memory.byteOffset}`
-    throw new RangeError(`allocate gave ${given}; ${byteLength} were asked for, aligned to 8`)
-  }
-  const { constructor } = allocate<ArrayDType>(dtype, 0)
-  // Typed arrays know their class, and all classes take the same arguments.
-  const Data = constructor as new (buffer: ArrayBufferLike, offset: number, length: number) => NumberData
-  return new Data(memory.buffer, memory.byteOffset, length)
 }
 
 /** A default value as the data of a whole shape. Throws `RangeError` for a value that does not fit the dtype. */

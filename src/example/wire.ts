@@ -23,10 +23,12 @@ export interface Wire {
   /** Ordinal of the element, and of the first one of its batch, for errors; −1 when there is no batch. */
   index: number
   first: number
+  /** What the bytes are, for errors. */
+  readonly message: string
 }
 
-export function newWire(): Wire {
-  return { bytes: new Uint8Array(0), at: 0, end: 0, low: 0, high: 0, origin: 0, keyPath: '', index: -1, first: -1 }
+export function newWire(message = 'Example'): Wire {
+  return { bytes: new Uint8Array(0), at: 0, end: 0, low: 0, high: 0, origin: 0, keyPath: '', index: -1, first: -1, message }
 }
 
 /** Tags (`field << 3 | wire type`) of the messages of `example.proto` and `feature.proto`. */
@@ -52,11 +54,11 @@ export function corrupt(wire: Wire, offset: number, what: string): MillraceError
 export function featureError(
   kind: 'Corrupt' | 'Mismatch' | 'Lossy' | 'Limit', wire: Wire, what: string, context: ErrorContext = {}
 ): MillraceError {
-  const { keyPath, index } = wire
+  const { keyPath, index, message } = wire
   const byte = context.offset === undefined ? '' : `byte ${context.offset} of the record`
   const element = index < 0 ? '' : `element ${index}`
   const where = [byte, element].filter((part) => part !== '').join(', ')
-  const subject = keyPath === '' ? 'Example' : `feature ${keyPath}`
+  const subject = keyPath === '' ? message : message === 'Example' ? `feature ${keyPath}` : `${message} at ${keyPath}`
   return new MillraceError(kind, `${subject}: ${what}${where === '' ? '' : ` (${where})`}`, {
     ...context,
     ...(keyPath === '' ? {} : { keyPath }),

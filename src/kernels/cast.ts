@@ -57,7 +57,7 @@ export function castNumbers<D extends CastDType>(from: CastData[CastDType], from
   for (const dtype of [fromDtype, toDtype]) if (!isCastDType(dtype)) throw new TypeError(`castNumbers: cannot cast ${String(dtype)}`)
   // The caller vouches that data and dtype belong together: one cast here, and one for each kind of array below.
   if (fromDtype === toDtype) return from as CastData[D]
-  const into = MAKE[toDtype](from.length)
+  const into: CastData[CastDType] = MAKE[toDtype](from.length)
   if (isHalf(fromDtype)) fromHalf(from as Uint16Array, fromDtype, into, toDtype)
   else if (isWide(fromDtype)) fromWide(from as WideArray, fromDtype, into, toDtype)
   else fromPlain(from as PlainArray, fromDtype, into, toDtype)

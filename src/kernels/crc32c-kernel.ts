@@ -2,6 +2,7 @@
  * Runs the WebAssembly kernel of CRC-32C (`assembly/crc32c.ts`) over bytes of any length.
  */
 import { CRC32C_WASM } from './crc32c.wasm.js'
+import { instantiate } from './instantiate.js'
 
 /** Moves a register (not inverted, signed; -1 at the start of a message) over `bytes[start, end)`, which lies in `bytes`. */
 export type Crc32cUpdate = (register: number, bytes: Uint8Array, start: number, end: number) => number
@@ -21,7 +22,7 @@ interface KernelExports {
  * about a third of the whole. Browsers compile synchronously only what is small, and the module has 1.8 KB.
  */
 export function loadCrc32cKernel(): Crc32cUpdate | null {
-  const kernel = instantiate()
+  const kernel = instantiate<KernelExports>(CRC32C_WASM)
   if (kernel === null) return null
   const windowBytes = kernel.windowBytes.value
   const window = new Uint8Array(kernel.memory.buffer, kernel.windowStart.value, windowBytes)
@@ -33,15 +34,5 @@ export function loadCrc32cKernel(): Crc32cUpdate | null {
       crc = kernel.update(crc, to - from)
     }
     return crc
-  }
-}
-
-function instantiate(): KernelExports | null {
-  try {
-    const wasm = Uint8Array.from(atob(CRC32C_WASM), (char) => char.charCodeAt(0))
-    // The module is ours, and a test runs it: its exports are what its source says.
-    return new WebAssembly.Instance(new WebAssembly.Module(wasm)).exports as unknown as KernelExports
-  } catch {
-    return null
   }
 }

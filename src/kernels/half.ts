@@ -1,6 +1,7 @@
 /**
  * float16 and bfloat16 to and from the numbers of JavaScript.
  */
+import { type HalfKernels, loadHalfKernels } from './half-kernel.js'
 import {
   bfloat16ToFloatTwin, floatToBfloat16Twin, floatToHalfTwin, halfToFloatTwin, numbersToBfloat16, numbersToHalf
 } from './half-twin.js'
@@ -13,7 +14,7 @@ import {
  */
 export function halfToFloat(bits: Uint16Array, into: Float32Array): void {
   checkRoom('halfToFloat', bits, into)
-  halfToFloatTwin(bits, into)
+  kernelsFor(bits.length).halfToFloat(bits, into)
 }
 
 /**
@@ -25,7 +26,7 @@ export function halfToFloat(bits: Uint16Array, into: Float32Array): void {
  */
 export function floatToHalf(values: ArrayLike<number>, into: Uint16Array): void {
   checkRoom('floatToHalf', values, into)
-  if (isFloat32Array(values)) floatToHalfTwin(values, into)
+  if (isFloat32Array(values)) kernelsFor(values.length).floatToHalf(values, into)
   else numbersToHalf(values, into)
 }
 
@@ -37,7 +38,7 @@ export function floatToHalf(values: ArrayLike<number>, into: Uint16Array): void 
  */
 export function bfloat16ToFloat(bits: Uint16Array, into: Float32Array): void {
   checkRoom('bfloat16ToFloat', bits, into)
-  bfloat16ToFloatTwin(bits, into)
+  kernelsFor(bits.length).bfloat16ToFloat(bits, into)
 }
 
 /**
@@ -49,7 +50,7 @@ export function bfloat16ToFloat(bits: Uint16Array, into: Float32Array): void {
  */
 export function floatToBfloat16(values: ArrayLike<number>, into: Uint16Array): void {
   checkRoom('floatToBfloat16', values, into)
-  if (isFloat32Array(values)) floatToBfloat16Twin(values, into)
+  if (isFloat32Array(values)) kernelsFor(values.length).floatToBfloat16(values, into)
   else numbersToBfloat16(values, into)
 }
 
@@ -60,3 +61,21 @@ function checkRoom(where: string, from: ArrayLike<number>, into: ArrayLike<numbe
 function isFloat32Array(values: ArrayLike<number>): values is Float32Array {
   return (values as { readonly [Symbol.toStringTag]?: string })[Symbol.toStringTag] === 'Float32Array'
 }
+
+const TWINS: HalfKernels = {
+  halfToFloat: halfToFloatTwin,
+  bfloat16ToFloat: bfloat16ToFloatTwin,
+  floatToHalf: floatToHalfTwin,
+  floatToBfloat16: floatToBfloat16Twin
+}
+
+function kernelsFor(length: number): HalfKernels {
+  if (length < KERNEL_FROM) return TWINS
+  return (kernels ??= loadHalfKernels() ?? TWINS)
+}
+
+/** Fewer values than this are converted faster than they are copied into the memory of the kernel (measured). */
+const KERNEL_FROM = 128
+
+/** The kernels, or the twins where there are none; loaded for the first input that is long enough. */
+let kernels: HalfKernels | undefined

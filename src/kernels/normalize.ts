@@ -2,11 +2,10 @@
  * `x * scale + bias` per channel: what turns stored pixels and features into the numbers that a model is trained on.
  */
 import { bfloat16ToFloat, halfToFloat } from './half.js'
-import { scaleBiasTwin } from './normalize-twin.js'
+import { KERNEL_CHANNELS, loadScaleBiasKernel, type ScaleBias } from './normalize-kernel.js'
+import { scaleBiasTwin, type ScaleBiasSource } from './normalize-twin.js'
 
-/** What {@link scaleBias} reads. */
-export type ScaleBiasSource =
-  | Uint8Array | Uint8ClampedArray | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array | Float64Array
+export type { ScaleBiasSource } from './normalize-twin.js'
 
 /**
  * `into[i] = from[i] * scale[c] + bias[c]`, where `c = i mod channels`: the channel is the last axis.
@@ -18,8 +17,8 @@ export type ScaleBiasSource =
  * @param bias One summand for all, or one per channel.
  * @param channels At least 1.
  * @param into At least as long as `from`; may be `from` itself, but may not overlap it in another way.
- * @param bits What a `Uint16Array` holds when it is no integers. @default undefined
- * @throws RangeError when lengths do not fit.
+ * @param bits What the items of a `Uint16Array` are the bits of. Without it they are integers.
+ * @throws RangeError when lengths do not fit; TypeError for `bits` of another array.
  */
 export function scaleBias(
   from: ScaleBiasSource, scale: Float32Array | number, bias: Float32Array | number, channels: number, into: Float32Array,
@@ -30,12 +29,32 @@ export function scaleBias(
   if (into.length < from.length) throw new RangeError(`scaleBias: ${from.length} values into room for ${into.length}`)
   const scales = perChannel('scale', scale, channels)
   const biases = perChannel('bias', bias, channels)
-  if (bits === undefined) return scaleBiasTwin(from, scales, biases, into)
-  const target = into.subarray(0, from.length)
-  if (bits === 'float16') halfToFloat(from as Uint16Array, target)
-  else bfloat16ToFloat(from as Uint16Array, target)
-  scaleBiasTwin(target, scales, biases, target)
+  if (bits === undefined) return compute(from, scales, biases, into)
+  if (from[Symbol.toStringTag] !== 'Uint16Array') throw new TypeError(`scaleBias: ${bits} bits come in a Uint16Array, not in ${from[Symbol.toStringTag]}`)
+  const widen = bits === 'float16' ? halfToFloat : bfloat16ToFloat
+  // In blocks that stay in the cache between the two steps.
+  const block = Math.ceil(BLOCK / channels) * channels
+  for (let start = 0; start < from.length; start += block) {
+    const end = Math.min(start + block, from.length)
+    const floats = into.subarray(start, end)
+    widen(from.subarray(start, end) as Uint16Array, floats)
+    compute(floats, scales, biases, floats)
+  }
 }
+
+function compute(from: ScaleBiasSource, scale: Float32Array, bias: Float32Array, into: Float32Array): void {
+  if (from.length < KERNEL_FROM || scale.length > KERNEL_CHANNELS) return scaleBiasTwin(from, scale, bias, into)
+  kernel ??= loadScaleBiasKernel() ?? scaleBiasTwin
+  kernel(from, scale, bias, into)
+}
+
+/** Values of a block. */
+const BLOCK = 16384
+/** Fewer values than this are computed faster than they are copied into the memory of the kernel (measured). */
+const KERNEL_FROM = 256
+
+/** The kernel, or the twin where there is none; loaded for the first input that is long enough. */
+let kernel: ScaleBias | undefined
 
 function perChannel(name: string, values: Float32Array | number, channels: number): Float32Array {
   if (typeof values === 'number') return new Float32Array(channels).fill(values)

@@ -1,6 +1,7 @@
 /**
  * Reverses the order of the bytes in every item, to turn big-endian data into little-endian or back.
  */
+import { loadSwapBytesKernel, type SwapBytes } from './swap-bytes-kernel.js'
 import { swapBytesTwin } from './swap-bytes-twin.js'
 
 /**
@@ -15,5 +16,14 @@ export function swapBytes(bytes: Uint8Array, itemBytes: number): void {
     throw new RangeError(`swapBytes: itemBytes must be 1, 2, 4 or 8, got ${itemBytes}`)
   }
   if (bytes.length % itemBytes !== 0) throw new RangeError(`swapBytes: ${bytes.length} bytes are no whole number of items of ${itemBytes}`)
-  if (itemBytes !== 1) swapBytesTwin(bytes, itemBytes)
+  if (itemBytes === 1) return
+  if (bytes.length < KERNEL_FROM) return swapBytesTwin(bytes, itemBytes)
+  kernel ??= loadSwapBytesKernel() ?? swapBytesTwin
+  kernel(bytes, itemBytes)
 }
+
+/** Shorter than this, copying the bytes into the memory of the kernel and back costs more than it saves (measured). */
+const KERNEL_FROM = 256
+
+/** The kernel, or the twin where there is none; loaded for the first input that is long enough. */
+let kernel: SwapBytes | undefined

@@ -12,11 +12,14 @@ import { stackedOf } from './stacked-chunk.js'
 export interface BatchParams extends RowsParams {
   /** Dtype of plain numbers. */
   readonly numbers: NumberDType
+  /** True when no rule is to change the order of this batch and what is below it. */
+  readonly asWritten?: boolean
 }
 
 export const batch: Operator<BatchParams, unknown> = {
   name: 'batch',
   describe: ({ size, dropRemainder, numbers }) => `${size}${dropRemainder ? ', dropRemainder' : ''}${numbers === 'float32' ? '' : `, numbers: ${numbers}`}`,
+  identity: ({ size, dropRemainder, numbers }) => ({ size, dropRemainder, numbers }),
   cardinality: (params, [input]) => groupCount(params, input),
   elementSpec: (params, [input]) => batchedSpec(input, params),
   open(args) {

@@ -1,4 +1,5 @@
 import { byteLengthOf } from '../array/byte-length.js'
+import { retain } from '../array/pool.js'
 import { MillraceError } from '../errors.js'
 import type { Input, OpenContext, Operator, Pass, Saved, State } from '../plan/operator.js'
 import { savedCount, savedObject, savedStates } from '../plan/saved.js'
@@ -207,6 +208,7 @@ function fill({ input, pass, start, from, memoryBytes, done }: Filling): Source 
         reached = true
         return i
       }
+      retain(chunk[i]) // it is handed out again
       items.push(chunk[i])
     }
     return chunk.length

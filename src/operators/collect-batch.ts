@@ -1,3 +1,4 @@
+import { batchPool } from '../array/pool.js'
 import type { PlanNode } from '../plan/node.js'
 import type { Operator, State } from '../plan/operator.js'
 import { savedPosition, savedStates } from '../plan/saved.js'
@@ -25,7 +26,8 @@ export const collectBatch: Operator<CollectBatchParams> = {
 
   open({ params: { batch: { size, dropRemainder, numbers }, decode }, node, saved, savedInputs, ctx }) {
     const [inputNode] = node.inputs
-    const collector = decode.op.collector?.(decode.params, { rows: size, numbers })
+    const pool = batchPool()
+    const collector = decode.op.collector?.(decode.params, { rows: size, numbers, pool })
     const stage = decode.op.stage?.(decode.params)
     if (inputNode === undefined || collector === undefined || !stage) throw new TypeError('decode+batch needs an input and an operator with a stage and a collector')
     // The state is that of two operators: batch, and inside it the decoding one, at the first row of the next batch.
@@ -127,7 +129,8 @@ export const collectBatch: Operator<CollectBatchParams> = {
             ...(faultsNow.length > 0 && { faults: faultsNow })
           }]
         }
-      }
+      },
+      close: pool.close
     }
   }
 }

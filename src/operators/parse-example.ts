@@ -15,8 +15,8 @@ export const parseExample: Operator<ParseExampleParams> = {
   describe: ({ spec }) => Object.keys(spec).join(', '),
   cardinality: (_, [input]) => input,
   stage: ({ spec }) => ({ kind: 'map', fn: compileExampleParser(spec) }),
-  collector({ spec }, { rows, numbers }) {
-    const batch = exampleBatch(spec, rows, { numbers })
+  collector({ spec }, { rows, numbers, pool }) {
+    const batch = exampleBatch(spec, rows, { numbers, pool })
     return { add: (record, index) => batch.add(record as Uint8Array, undefined, undefined, index), finish: () => batch.finish() }
   },
   randomAccess({ params: { spec }, inputs: [input], ctx }) {

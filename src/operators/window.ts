@@ -1,4 +1,5 @@
 import { at, describe, joinPath, kindOf, setMember } from '../array/nest.js'
+import { retain } from '../array/pool.js'
 import { MillraceError } from '../errors.js'
 import type { Operator } from '../plan/operator.js'
 import { savedCount, savedObject } from '../plan/saved.js'
@@ -95,6 +96,7 @@ export const window: Operator<WindowParams, unknown> = {
       positions = positions.slice(begin)
       begin = 0
       for (let i = left; i < chunk.length; i++) {
+        retain(chunk[i]) // windows overlap, and may be read more than once
         held.push(chunk[i])
         positions.push(first + i)
       }

@@ -6,9 +6,10 @@ import { injectPrefetch } from './inject-prefetch.js'
 import { pushSelection } from './push-selection.js'
 import { readStacked } from './read-stacked.js'
 import { reuseChunks } from './reuse-chunks.js'
+import { transformBatches } from './transform-batches.js'
 
 /** The rules, in the order in which they are tried. */
-export const RULES: readonly Rule[] = Object.freeze([dropNoOps, pushSelection, readStacked, fuseDecodeBatch, fuseStages, reuseChunks])
+export const RULES: readonly Rule[] = Object.freeze([dropNoOps, pushSelection, transformBatches, readStacked, fuseDecodeBatch, fuseStages, reuseChunks])
 
 /** Rules that look at the whole plan, applied once at the end. */
 export const FINAL_RULES: readonly Rule[] = Object.freeze([injectPrefetch])

@@ -1,5 +1,6 @@
 import type { Cardinality, ElementSpec, Json, MaybePromise } from '../types.js'
 import type { NumberDType } from '../array/dtype.js'
+import type { BatchPool } from '../array/pool.js'
 import type { Rng } from '../util/rng.js'
 import type { PlanNode } from './node.js'
 
@@ -164,6 +165,8 @@ export interface CollectorOptions {
   readonly rows: number
   /** Dtype of plain numbers. */
   readonly numbers: NumberDType
+  /** Where the memory of the arrays comes from. */
+  readonly pool: BatchPool
 }
 
 /** An arithmetic selection of elements: `start, start + step, …`, at most `count` of them. */

@@ -2,55 +2,59 @@
  * What is to be done to which part of an element: a spec is a leaf, which is for the element itself, or an object with a spec per
  * key. Keys that it does not name pass through, as the same references.
  */
-import { describe, isPlainObject, joinPath, setMember } from '../array/nest.js'
+import { describe, isPlainObject, joinPath, kindOf, setMember } from '../array/nest.js'
 import { MillraceError } from '../errors.js'
 
 /** A leaf `L` for the element itself, or for parts of it by their keys. */
-export type BySpec<L> = L | { readonly [key: string]: BySpec<L> }
+export type SpecOf<L> = L | { readonly [key: string]: SpecOf<L> }
 
-/** What an element must have for a spec to apply: its keys. */
-export type HasKeys<S> = IsLeaf<S> extends true ? unknown : { readonly [K in keyof S]: HasKeys<S[K]> }
-
-/** Objects are leaves when no value in them is an object: options are scalars and lists. */
-export type IsLeaf<S> = S extends string | readonly unknown[] ? true : S[keyof S] extends Scalars ? true : false
-
-type Scalars = string | number | boolean | bigint | readonly unknown[] | null | undefined
+/** What an element must have for a spec with leaves `L` to apply: its keys. */
+export type HasKeys<S, L> = S extends L ? unknown : { readonly [K in keyof S]: HasKeys<S[K], L> }
 
 /** A resolved spec. */
 export type Tree<L> = { readonly leaf: L; readonly keys?: undefined } | { readonly keys: readonly (readonly [string, Tree<L>])[] }
 
+/** Where leaves are strings or lists, every object is one of keys. */
+export const valueLeaf = (spec: unknown): boolean => !isPlainObject(spec)
+
+/** Where leaves are objects of options: these hold scalars and lists, never objects. */
+export const optionsLeaf = (spec: unknown): boolean => !isPlainObject(spec) || !Object.values(spec).some(isPlainObject)
+
 /** Resolves a spec. `resolve` checks one leaf; `where` begins its messages. */
-export function resolveSpec<L>(name: string, spec: unknown, resolve: (leaf: unknown, where: string) => L, path = ''): Tree<L> {
-  if (isLeafSpec(spec)) return { leaf: resolve(spec, path === '' ? name : `${name}: ${path}`) }
+export function resolveSpec<L>(name: string, spec: unknown, isLeaf: (spec: unknown) => boolean, resolve: (leaf: unknown, where: string) => L, path = ''): Tree<L> {
+  if (!isPlainObject(spec) || isLeaf(spec)) return { leaf: resolve(spec, path === '' ? name : `${name}: ${path}`) }
   const keys = Object.keys(spec)
-  return { keys: keys.map(key => [key, resolveSpec(name, spec[key], resolve, joinPath(path, key))] as const) }
+  return { keys: keys.map(key => [key, resolveSpec(name, spec[key], isLeaf, resolve, joinPath(path, key))] as const) }
 }
 
-/** The spec that a tree was made of, with defaults filled in. */
-export function specOfTree<L>(tree: Tree<L>): unknown {
-  if (tree.keys === undefined) return tree.leaf
+/** The spec that a tree was made of, with what resolving has added. */
+export function specOfTree<L>(tree: Tree<L>, specOf: (leaf: L) => unknown = leaf => leaf): unknown {
+  if (tree.keys === undefined) return specOf(tree.leaf)
   const spec: Record<string, unknown> = {}
-  for (const [key, inner] of tree.keys) setMember(spec, key, specOfTree(inner))
+  for (const [key, inner] of tree.keys) setMember(spec, key, specOfTree(inner, specOf))
   return spec
 }
 
-function isLeafSpec(spec: unknown): spec is Exclude<unknown, Readonly<Record<string, unknown>>> {
-  return !isPlainObject(spec) || !Object.values(spec).some(isPlainObject)
-}
+/**
+ * What a transform does to one part of an element. For a batch, `row` is that part of one of its rows, or `undefined` when no row
+ * is known.
+ */
+export type ApplyLeaf<L, R = unknown> = (leaf: L, value: unknown, path: string, row?: unknown) => R
 
 /** Applies a function to every part of an element that the tree names. */
-export function applyTree<L>(name: string, tree: Tree<L>, element: unknown, apply: (leaf: L, value: unknown, path: string) => unknown, path = ''): unknown {
-  if (tree.keys === undefined) return apply(tree.leaf, element, path)
+export function applyTree<L>(name: string, tree: Tree<L>, element: unknown, apply: ApplyLeaf<L>, row?: unknown, path = ''): unknown {
+  if (tree.keys === undefined) return apply(tree.leaf, element, path, row)
   const out = copyOf(name, element, path)
   for (let k = 0; k < tree.keys.length; k++) {
     const [key, inner] = tree.keys[k] as (typeof tree.keys)[number]
-    setMember(out, key, applyTree(name, inner, memberOf(name, out, key, path), apply, joinPath(path, key)))
+    const value = memberOf(name, out, key, path)
+    setMember(out, key, applyTree(name, inner, value, apply, isPlainObject(row) ? row[key] : undefined, joinPath(path, key)))
   }
   return out
 }
 
 /** As {@link applyTree}, with a function that returns promises: all parts at once. */
-export async function applyTreeLater<L>(name: string, tree: Tree<L>, element: unknown, apply: (leaf: L, value: unknown, path: string) => Promise<unknown>, path = ''): Promise<unknown> {
+export async function applyTreeLater<L>(name: string, tree: Tree<L>, element: unknown, apply: ApplyLeaf<L, Promise<unknown>>, path = ''): Promise<unknown> {
   if (tree.keys === undefined) return apply(tree.leaf, element, path)
   const out = copyOf(name, element, path)
   const parts = tree.keys.map(async ([key, inner]) => {
@@ -60,9 +64,11 @@ export async function applyTreeLater<L>(name: string, tree: Tree<L>, element: un
   return out
 }
 
-function copyOf(name: string, element: unknown, path: string): Record<string, unknown> {
-  if (isPlainObject(element)) return { ...element }
-  throw new MillraceError('Mismatch', `${name} names keys${path === '' ? '' : ` of ${path}`}, but the element ${path === '' ? 'is' : 'has'} ${describe(element)}${path === '' ? '' : ' there'}`, { keyPath: path })
+/** The members of an element, to be changed. */
+export function copyOf(name: string, element: unknown, path = ''): Record<string, unknown> {
+  if (kindOf(element) === 'object') return { ...(element as Readonly<Record<string, unknown>>) }
+  const what = path === '' ? 'the element is' : `${path} is`
+  throw new MillraceError('Mismatch', `${name} asks for keys, but ${what} ${describe(element)}`, { keyPath: path })
 }
 
 function memberOf(name: string, members: Readonly<Record<string, unknown>>, key: string, path: string): unknown {
@@ -73,7 +79,7 @@ function memberOf(name: string, members: Readonly<Record<string, unknown>>, key:
 /** The error for a key that an element does not have. */
 export function missingKey(name: string, members: Readonly<Record<string, unknown>>, key: string, path = ''): MillraceError {
   const keys = Object.keys(members)
-  const there = keys.length === 0 ? 'no keys at all' : keys.slice(0, 16).join(', ') + (keys.length > 16 ? ', …' : '')
+  const there = keys.length === 0 ? 'no keys' : `the keys ${keys.slice(0, 16).join(', ')}${keys.length > 16 ? ', …' : ''}`
   const keyPath = joinPath(path, key)
-  return new MillraceError('Mismatch', `${name}: the element has no ${keyPath}; ${path === '' ? 'it has' : `${path} has`} ${there}`, { keyPath })
+  return new MillraceError('Mismatch', `${name}: there is no ${keyPath}; ${path === '' ? 'the element' : path} has ${there}`, { keyPath })
 }

@@ -7,5 +7,5 @@ const dist = process.env.MILLRACE_DIST ?? resolve(import.meta.dirname, '../../di
 /** The address of a built module, by its path in the source tree without the ending: `src/index`. */
 export const builtUrl = path => pathToFileURL(resolve(dist, `${path}.js`)).href
 
-/** The public door. */
-export const millrace = () => import(builtUrl('src/index'))
+/** A public door: the main one, or the one of that name. */
+export const millrace = (door = 'index') => import(builtUrl(`src/${door}`))

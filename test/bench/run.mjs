@@ -12,6 +12,7 @@ import { table } from './harness/table.mjs'
 /** One line per suite. Each module has `title`, and `run(options)` that returns `{ rows, notes }`. */
 const SUITES = {
   engine: () => import('./engine/suite.mjs'),
+  formats: () => import('./formats/suite.mjs'),
   tfrecord: () => import('./tfrecord/suite.mjs')
 }
 
@@ -20,7 +21,7 @@ const HELP = `npm run bench -- [suite …] [options]
 Suites: ${Object.keys(SUITES).join(', ')}; all of them when none is named.
 
   --json         print JSON instead of a table
-  --peers        also measure what has to be installed apart: npm tfrecord, TensorFlow (see docs/benchmarks.md)
+  --peers        also measure what has to be installed apart: npm tfrecord, TensorFlow, h5py, torch (see docs/benchmarks.md)
   --quick        fewer elements, smaller files: shows that it runs, not what it reaches
   --repeats N    interleaved repeats of every measurement, each in a process of its own (default 5)
   --only TEXT    only the parts of a suite whose name contains TEXT

@@ -12,15 +12,18 @@ export function scaleBiasBytes(from: usize, count: usize, scale: usize, bias: us
   const move = step << 2
   let channel: usize = 0
   for (const stop = from + count; from < stop; from += 16, to += 64) {
-    const bytes = v128.load(from)
-    const low = i16x8.extend_low_i8x16_u(bytes)
-    const high = i16x8.extend_high_i8x16_u(bytes)
+    const low = v128.load_ext<u8>(from)
+    const high = v128.load_ext<u8>(from, 8)
     const s = scale + channel
     const b = bias + channel
-    store(to, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(low)), s, b)
-    store(to + 16, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(low)), s + 16, b + 16)
-    store(to + 32, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(high)), s + 32, b + 32)
-    store(to + 48, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(high)), s + 48, b + 48)
+    const first = f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(low))
+    const second = f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(low))
+    const third = f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(high))
+    const fourth = f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(high))
+    v128.store(to, f32x4.add(f32x4.mul(first, v128.load(s)), v128.load(b)))
+    v128.store(to, f32x4.add(f32x4.mul(second, v128.load(s, 16)), v128.load(b, 16)), 16)
+    v128.store(to, f32x4.add(f32x4.mul(third, v128.load(s, 32)), v128.load(b, 32)), 32)
+    v128.store(to, f32x4.add(f32x4.mul(fourth, v128.load(s, 48)), v128.load(b, 48)), 48)
     channel += move
     if (channel >= wrap) channel -= wrap
   }
@@ -34,17 +37,11 @@ export function scaleBiasFloats(at: usize, count: usize, scale: usize, bias: usi
   for (const stop = at + (count << 2); at < stop; at += 64) {
     const s = scale + channel
     const b = bias + channel
-    store(at, v128.load(at), s, b)
-    store(at + 16, v128.load(at, 16), s + 16, b + 16)
-    store(at + 32, v128.load(at, 32), s + 32, b + 32)
-    store(at + 48, v128.load(at, 48), s + 48, b + 48)
+    v128.store(at, f32x4.add(f32x4.mul(v128.load(at), v128.load(s)), v128.load(b)))
+    v128.store(at, f32x4.add(f32x4.mul(v128.load(at, 16), v128.load(s, 16)), v128.load(b, 16)), 16)
+    v128.store(at, f32x4.add(f32x4.mul(v128.load(at, 32), v128.load(s, 32)), v128.load(b, 32)), 32)
+    v128.store(at, f32x4.add(f32x4.mul(v128.load(at, 48), v128.load(s, 48)), v128.load(b, 48)), 48)
     channel += move
     if (channel >= wrap) channel -= wrap
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function store(to: usize, values: v128, scale: usize, bias: usize): void {
-  v128.store(to, f32x4.add(f32x4.mul(values, v128.load(scale)), v128.load(bias)))
 }

@@ -1,7 +1,7 @@
 import { createCipheriv } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { tfrecord, type TfrecordOptions } from '../../../formats/tfrecord/index.js'
-import type { ByteSource, Json, ObjectWriter } from '../../../src/format.js'
+import type { ByteSource, FormatContext, Json, ObjectWriter } from '../../../src/format.js'
 
 /** Bytes in memory that count what is asked of them. */
 export interface MemorySource extends ByteSource {
@@ -46,6 +46,9 @@ export function memorySource(bytes: Uint8Array, uri = 'mem://bucket/file'): Memo
   return source
 }
 
+/** The context of a file that has nothing beside it. */
+export const alone = (signal: AbortSignal = new AbortController().signal): FormatContext => ({ signal, beside: async () => null })
+
 /** Lets everything else that is ready go first, `count` times. */
 async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await Promise.resolve()
@@ -74,7 +77,7 @@ export async function readAll(source: ByteSource, { from, transient, ...options 
   const positions: [Json, number][] = []
   const { signal } = new AbortController()
   try {
-    const reader = await tfrecord.open(source, options, { signal })
+    const reader = await tfrecord.open(source, options, alone(signal))
     for await (const { elements, next } of reader.read(0, { from, signal, transient })) {
       if (elements.length === 0) throw new Error('an empty chunk')
       for (const element of elements) records.push(element.slice())

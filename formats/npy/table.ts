@@ -1,0 +1,110 @@
+import { MillraceError, type Columns, type LeafSpec, type NdArray, type RowSpec, type Table } from '../../src/format.js'
+import { axesShape } from './item.js'
+import type { ArrayReader } from './array.js'
+import type { ResolvedNpyOptions } from './options.js'
+
+/** An array, and what it is called in the elements; nothing for one that is all of the element. */
+export interface NamedArray {
+  readonly key: string | undefined
+  readonly array: ArrayReader
+}
+
+/** Arrays that are read at the same time. */
+const AT_ONCE = 16
+
+/**
+ * The rows that several arrays have side by side, or with `element: 'file'` one row that is all of them.
+ * @throws MillraceError `Mismatch` when the arrays have not the same number of rows, or two columns the same name
+ */
+export function tableOf(uri: string, arrays: readonly NamedArray[], options: Pick<ResolvedNpyOptions, 'element' | 'fortranBytes'>): Table {
+  const whole = options.element === 'file'
+  const parts = arrays.map(({ key, array }) => ({ array, names: array.columns.map(({ name }) => joined(key, name)) }))
+  const spec = specOf(uri, arrays, whole)
+  const rows = whole ? 1 : commonRows(uri, arrays)
+  const ordered = arrays.some(({ array }) => array.region.ordered)
+  let before: Promise<unknown> = Promise.resolve()
+
+  async function readAll(start: number, count: number, columns: Columns, at: number, signal: AbortSignal): Promise<void> {
+    const readOne = ({ array, names }: typeof parts[number]): Promise<void> => {
+      const into = names.map((name) => (name === undefined ? columns : (columns as { readonly [key: string]: NdArray })[name]) as NdArray)
+      return whole ? array.read(0, array.rows, into, at * array.rows, signal) : array.read(start, count, into, at, signal)
+    }
+    const [only] = parts
+    if (parts.length === 1 && only !== undefined) return readOne(only)
+    await eachOf(parts, AT_ONCE, readOne)
+  }
+
+  return {
+    rows: arrays.length === 0 ? 0 : rows,
+    spec,
+    blockRows: whole ? 1 : blockRows(arrays, rows, options.fortranBytes),
+    sequential: ordered && !whole,
+    read(start, count, columns, at, { signal }) {
+      if (!ordered) return readAll(start, count, columns, at, signal)
+      const reading = before.then(() => readAll(start, count, columns, at, signal))
+      before = reading.catch(() => undefined)
+      return reading
+    }
+  }
+}
+
+/** The name of a column; nothing if it is the whole row. */
+function joined(key: string | undefined, name: string): string | undefined {
+  if (key === undefined) return name === '' ? undefined : name
+  return name === '' ? key : `${key}.${name}`
+}
+
+function specOf(uri: string, arrays: readonly NamedArray[], whole: boolean): RowSpec {
+  const leaves = new Map<string, LeafSpec>()
+  for (const { key, array } of arrays) {
+    for (const [k, { name, spec }] of array.columns.entries()) {
+      const leaf = array.header.item.leaves[k]
+      const column = whole && leaf !== undefined ? { dtype: spec.dtype, shape: Object.freeze([...array.header.shape, ...axesShape(leaf)]) } : spec
+      const called = joined(key, name)
+      if (called === undefined) return column
+      if (leaves.has(called)) {
+        throw new MillraceError('Mismatch', `${uri}: two columns would be called ${JSON.stringify(called)}; rename an array with the option keys: { newName: 'name' }`,
+          { uri, keyPath: called })
+      }
+      leaves.set(called, column)
+    }
+  }
+  return Object.freeze(Object.fromEntries(leaves))
+}
+
+function commonRows(uri: string, arrays: readonly NamedArray[]): number {
+  const [first, ...others] = arrays
+  if (first === undefined) return 0
+  const axis = ({ array: { header: { shape } } }: NamedArray): string => (shape[0] === undefined ? 'no axis' : `${shape[0]} rows`)
+  for (const other of others) {
+    if (axis(other) === axis(first)) continue
+    throw new MillraceError('Mismatch', `${uri}: ${String(first.key)} has ${axis(first)} and ${String(other.key)} has ${axis(other)}, so there are no rows across both. `
+      + "Choose arrays of the same length with the option keys, or read the whole file as one element: element: 'file'", { uri, keyPath: String(other.key) })
+  }
+  return first.array.rows
+}
+
+/** As many rows as may be transposed at once. */
+function blockRows(arrays: readonly NamedArray[], rows: number, fortranBytes: number): number {
+  const strewn = arrays.filter(({ array }) => array.fortran)
+  if (strewn.length === 0) return 1
+  const rowBytes = strewn.reduce((sum, { array }) => sum + array.itemsPerRow * array.header.item.bytes, 0)
+  return Math.min(rows, Math.max(1, Math.floor(fortranBytes / rowBytes)))
+}
+
+/** Calls a function for every item, so many at a time; waits for all that were begun, then throws the first failure. */
+export async function eachOf<T>(items: readonly T[], atOnce: number, visit: (item: T) => Promise<void>): Promise<void> {
+  let next = 0
+  let failure: { readonly error: unknown } | undefined
+  const work = async (): Promise<void> => {
+    while (next < items.length && failure === undefined) {
+      try {
+        await visit(items[next++] as T)
+      } catch (error) {
+        failure ??= { error }
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, work))
+  if (failure !== undefined) throw failure.error
+}

@@ -1,0 +1,129 @@
+/** Memory of batches that is used again once its user gives it back. */
+import type { DataOf, DType } from '../types.js'
+import { allocate, bytesPerValue, widthOf } from './dtype.js'
+import { isNdArray, isPlainObject, isRaggedArray } from './nest.js'
+
+/**
+ * Gives the arrays of a batch back to the iteration that made it, which puts a later batch into their memory. A training loop
+ * that calls it when it is done with a batch works in a few buffers that stay in the cache, where fresh memory has to be had from the
+ * system, page by page, for every batch.
+ *
+ * ```ts
+ * for await (const batch of dataset) {
+ *   await step(batch)
+ *   release(batch) // the arrays of `batch` must not be used from here on, nor any view of them
+ * }
+ * ```
+ *
+ * - Nothing is ever used again that was not released.
+ * - After it, the arrays hold whatever comes next: release only what nobody else holds. A tensor may share the memory of the array
+ *   that it was made from (TensorFlow.js on the CPU does), rows cut from a batch are views of it, and so may be what a `map` behind
+ *   `batch` returned. What went into a `cache` stays there, and is not released.
+ * - It does nothing, and harms nothing, for arrays that were released before, slices and copies, arrays that millrace did not
+ *   make or does not recycle (below 16 KiB; padded batches; strings and bytes), and after the iteration has ended.
+ *
+ * @param batch An element as the iterator delivered it, or any part of it that holds whole arrays.
+ */
+export function release(batch: unknown): void {
+  visitArrays(batch, (data) => {
+    const pool = LENT.get(data)
+    if (pool === undefined) return
+    LENT.delete(data)
+    pool.give(data.buffer)
+  })
+}
+
+/** Makes `release` do nothing for the arrays of a batch: for operators that hand out the same batch more than once. */
+export function retain(batch: unknown): void {
+  visitArrays(batch, (data) => void LENT.delete(data))
+}
+
+/** The memory of the batches of one cursor. */
+export interface BatchPool {
+  /** An array for a batch. What it holds does not matter: it may be dirty, and has to be written wholly. */
+  take<D extends DType>(dtype: D, length: number): DataOf[D]
+  /**
+   * Notes that an array goes out with a batch, so that it can be released. To be called once for each array that was taken: with that
+   * array, or with a view of its front in its place. Returns the array.
+   */
+  lend<A extends DataOf[DType]>(data: A): A
+  /** Forgets all memory; what is released later is left to the garbage collector. */
+  close(): void
+}
+
+/** Arrays that are out, by the very object that went out: a slice of one is another object. */
+const LENT = new WeakMap<ArrayBufferView, { give(memory: ArrayBufferLike): void }>()
+
+/** Below this fresh memory costs little, since the allocator has it at hand, and noting the array would cost more. */
+const LEAST_BYTES = 1 << 14
+/** What a pool holds at most: a consumer has a few batches at a time, and one of them at most is being filled. */
+const MOST_ARRAYS = 64
+const MOST_BYTES = 2 ** 30
+
+/** Makes a pool for the batches of one cursor. Memory: what was released, at most 64 arrays and 1 GiB. */
+export function batchPool(limits: { readonly arrays?: number; readonly bytes?: number } = {}): BatchPool {
+  const { arrays = MOST_ARRAYS, bytes = MOST_BYTES } = limits
+  let free: ArrayBufferLike[] = []
+  let freeBytes = 0
+  let open = true
+
+  const give = (memory: ArrayBufferLike): void => {
+    // A buffer that was transferred to a worker has no bytes any more.
+    if (!open || memory.byteLength < LEAST_BYTES || memory.byteLength > bytes) return
+    free.push(memory)
+    freeBytes += memory.byteLength
+    // The oldest go first: they are of a size that is not asked for any more.
+    while (free.length > arrays || freeBytes > bytes) freeBytes -= free.shift()?.byteLength ?? 0
+  }
+  /** The smallest buffer that is large enough and not much too large; of those the last released, which is still in the cache. */
+  const find = (byteLength: number): ArrayBufferLike | undefined => {
+    let best = -1
+    for (let i = free.length - 1; i >= 0; i--) {
+      const size = (free[i] as ArrayBufferLike).byteLength
+      if (size < byteLength || size > 2 * byteLength) continue
+      if (best < 0 || size < (free[best] as ArrayBufferLike).byteLength) best = i
+    }
+    if (best < 0) return undefined
+    const [found] = free.splice(best, 1)
+    freeBytes -= found?.byteLength ?? 0
+    return found
+  }
+  const lender = { give }
+  return {
+    take(dtype, length) {
+      const byteLength = (length / widthOf(dtype)) * bytesPerValue(dtype)
+      const memory = byteLength < LEAST_BYTES || free.length === 0 ? undefined : find(byteLength)
+      return memory === undefined ? allocate(dtype, length) : viewOn(dtype, memory, length)
+    },
+    lend(data) {
+      if (open && ArrayBuffer.isView(data) && data.buffer.byteLength >= LEAST_BYTES) LENT.set(data, lender)
+      return data
+    },
+    close() {
+      open = false
+      free = []
+      freeBytes = 0
+    }
+  }
+}
+
+function viewOn<D extends DType>(dtype: D, memory: ArrayBufferLike, length: number): DataOf[D] {
+  // A typed array knows its class, and all classes take the same arguments.
+  const { constructor } = allocate(dtype, 0)
+  const Data = constructor as unknown as new (memory: ArrayBufferLike, offset: number, length: number) => DataOf[D]
+  return new Data(memory, 0, length)
+}
+
+/** Elements are not nested deeper; what is holds itself. */
+const MOST_DEPTH = 64
+
+/** All typed arrays in a nest. */
+function visitArrays(nest: unknown, visit: (data: ArrayBufferView) => void, depth = 0): void {
+  if (ArrayBuffer.isView(nest)) visit(nest)
+  else if (depth === MOST_DEPTH) return
+  else if (isNdArray(nest) || isRaggedArray(nest)) visitArrays(nest.data, visit, depth + 1)
+  else if (Array.isArray(nest)) {
+    // Texts are many, and no arrays.
+    if (typeof nest[0] !== 'string') for (const item of nest) visitArrays(item, visit, depth + 1)
+  } else if (isPlainObject(nest)) for (const member of Object.values(nest)) visitArrays(member, visit, depth + 1)
+}
