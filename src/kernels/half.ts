@@ -74,8 +74,8 @@ function kernelsFor(length: number): HalfKernels {
   return (kernels ??= loadHalfKernels() ?? TWINS)
 }
 
-/** Fewer values than this are converted faster than they are copied into the memory of the kernel (measured). */
-const KERNEL_FROM = 128
+/** Fewer values are converted faster than they are copied into the memory of the kernel (even at 32 to 64, measured). */
+const KERNEL_FROM = 96
 
 /** The kernels, or the twins where there are none; loaded for the first input that is long enough. */
 let kernels: HalfKernels | undefined

@@ -50,8 +50,8 @@ function compute(from: ScaleBiasSource, scale: Float32Array, bias: Float32Array,
 
 /** Values of a block. */
 const BLOCK = 16384
-/** Fewer values than this are computed faster than they are copied into the memory of the kernel (measured). */
-const KERNEL_FROM = 256
+/** Fewer values than this are computed faster than they are copied into the memory of the kernel (even at 64, measured). */
+const KERNEL_FROM = 96
 
 /** The kernel, or the twin where there is none; loaded for the first input that is long enough. */
 let kernel: ScaleBias | undefined

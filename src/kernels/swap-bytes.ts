@@ -22,8 +22,8 @@ export function swapBytes(bytes: Uint8Array, itemBytes: number): void {
   kernel(bytes, itemBytes)
 }
 
-/** Shorter than this, copying the bytes into the memory of the kernel and back costs more than it saves (measured). */
-const KERNEL_FROM = 256
+/** Shorter than this, copying the bytes into the memory of the kernel and back costs more than it saves (even at 128, measured). */
+const KERNEL_FROM = 160
 
 /** The kernel, or the twin where there is none; loaded for the first input that is long enough. */
 let kernel: SwapBytes | undefined

@@ -15,7 +15,7 @@ import { shuffleTwin, unshuffleTwin } from './unshuffle-twin.js'
  */
 export function unshuffle(shuffled: Uint8Array, itemBytes: number, into: Uint8Array): void {
   checkLengths('unshuffle', shuffled, itemBytes, into)
-  if (shuffled.length < KERNEL_FROM || !KERNEL_SIZES.has(itemBytes)) return unshuffleTwin(shuffled, itemBytes, into)
+  if (shuffled.length < KERNEL_ITEMS * itemBytes || !KERNEL_SIZES.has(itemBytes)) return unshuffleTwin(shuffled, itemBytes, into)
   kernel ??= loadUnshuffleKernel() ?? unshuffleTwin
   kernel(shuffled, itemBytes, into)
 }
@@ -38,8 +38,8 @@ function checkLengths(where: string, from: Uint8Array, itemBytes: number, into: 
 }
 
 const KERNEL_SIZES: ReadonlySet<number> = new Set([2, 4, 8, 16])
-/** Shorter than this, copying the bytes into the memory of the kernel costs more than it saves (measured). */
-const KERNEL_FROM = 512
+/** For fewer items, copying their planes into the memory of the kernel costs more than it saves (even at 32 to 64, measured). */
+const KERNEL_ITEMS = 64
 
 /** The kernel, or the twin where there is none; loaded for the first input that is long enough. */
 let kernel: Unshuffle | undefined

@@ -1,5 +1,4 @@
-import { attempt } from './faults.js'
-import { Fault } from './faults.js'
+import { attempt, Fault } from './faults.js'
 import type { H5Type } from './leaves.js'
 
 /** What is used of the module of h5wasm. */
@@ -68,12 +67,14 @@ export async function loadH5wasm(): Promise<H5Module> {
 export function mountFile(module: H5Module, byteLength: number, read: (position: number, length: number, heap: Int8Array, at: number) => void): bigint {
   const { FS } = module
   const node = FS.createFile('/', 'file.h5', {}, true, false)
+  let opened = false
   Object.defineProperty(node, 'usedBytes', { get: () => byteLength, set: () => undefined })
   node.stream_ops = {
     ...node.stream_ops,
     read(_stream: unknown, heap: Int8Array, at: number, length: number, position: number): number {
-      // HDF5 takes what lies behind the end of the file for zeros; here it is checked before that there is none.
       const count = Math.max(0, Math.min(length, byteLength - position))
+      // HDF5 would take what lies behind the end of the file for zeros. While it looks for the beginning it may read too far.
+      if (opened && count < length) throw new FS.ErrnoError(EIO)
       try {
         read(position, count, heap, at)
       } catch {
@@ -90,6 +91,7 @@ export function mountFile(module: H5Module, byteLength: number, read: (position:
   }
   const file = attempt(() => module.open('/file.h5', 0, false, -1, -1), 'the file cannot be opened')
   if (file < 0n) throw new Fault('Corrupt', 'HDF5 cannot open the file')
+  opened = true
   return file
 }
 

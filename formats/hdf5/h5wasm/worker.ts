@@ -38,14 +38,17 @@ function serve(port: import('node:worker_threads').MessagePort, setup: WorkerSet
   async function answer({ id, task }: Request): Promise<void> {
     ofStore = false
     blocks.begin()
+    let opened = false
     try {
       datasets ??= open()
-      const result = perform(await datasets, task)
+      const found = await datasets
+      opened = true
+      const result = perform(found, task)
       send({ id, result }, buffersIn(task, result))
     } catch (error) {
       errors++
       const { kind, message, fatal } = isFault(error) ? error : { kind: 'Internal' as const, message: `the thread with h5wasm failed: ${String(error)}`, fatal: true }
-      send({ id, failure: { kind, message, ofStore, fatal: fatal || errors >= MOST_ERRORS || task.task === 'describe' } })
+      send({ id, failure: { kind, message, ofStore, fatal: fatal || errors >= MOST_ERRORS || !opened } })
     }
   }
 
