@@ -48,8 +48,8 @@ export interface StoreOptions {
 
 /** Options of `Dataset.fromFiles`. */
 export interface FilesOptions<T, O = unknown> extends StoreOptions {
-  /** The name of a format, or the format itself. */
-  readonly format: string | Format<T, O>
+  /** The name of a format, or the format itself. @default 'auto', which tells it from each file's name and first bytes */
+  readonly format?: string | Format<T, O>
   /** The format's own options. */
   readonly options?: O
 }

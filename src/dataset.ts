@@ -6,7 +6,6 @@ import type { BatchOptions, FilesOptions, FunctionOptions, MapOptions, PrefetchO
 import { iterate, type DatasetIterator, type IterateOptions } from './engine/iterate.js'
 import { MillraceError } from './errors.js'
 import { compileExampleParser, type ExampleSpec, type ParsedExample } from './example/index.js'
-import type { Format } from './format.js'
 import { assertElementSpec, assertElementSpecParams, type AssertElementSpecParams } from './operators/assert-element-spec.js'
 import { batch } from './operators/batch.js'
 import { cache, cacheParams, type CacheOptions, type CacheParams } from './operators/cache.js'
@@ -22,7 +21,7 @@ import { paddedBatch, paddedBatchParams, type PaddedBatchOptions, type PaddedBat
 import { parseExample } from './operators/parse-example.js'
 import { prefetch } from './operators/prefetch.js'
 import { range, rangeParams } from './operators/range.js'
-import { ALL, readFiles, type ReadFilesParams } from './operators/read-files.js'
+import { readFiles } from './operators/read-files.js'
 import { repeat } from './operators/repeat.js'
 import { scan, scanParams, type ScanParams } from './operators/scan.js'
 import { shard, skip, take } from './operators/select.js'
@@ -37,8 +36,12 @@ import { explain, nodeText, type ExplainFormat } from './plan/explain.js'
 import { fingerprint } from './plan/fingerprint.js'
 import { cardinality, nodesOf, planNode, type Planned, type PlanNode } from './plan/node.js'
 import type { ElementContext, Operator } from './plan/operator.js'
-import { checkFormat, formatParams, listUris, openUri, resolveTfrecordOptions, type TfrecordOptions } from './resolve.js'
+import {
+  listUris, resolveFixedLengthOptions, resolveHdf5Options, resolveIdxOptions, resolveNpyOptions, resolveRawOptions, resolveTfrecordOptions,
+  type FixedLengthOptions, type Hdf5Options, type IdxOptions, type NpyOptions, type RawOptions, type TfrecordOptions
+} from './resolve.js'
 import type { Cardinality, ElementSpec, Leaf, MaybePromise } from './types.js'
+import { checkPatterns, filesParams, type FilesRequest, type RowValue } from './files.js'
 import { checkFunction, checkInteger, checkKnob, checkOptions, checkSeed } from './util/check.js'
 import { callSite } from './util/site.js'
 
@@ -127,29 +130,70 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
    * @example Dataset.tfrecord('data/train-*.tfrecord')
    */
   static tfrecord(files: string | readonly string[], options: TfrecordOptions & StoreOptions = {}): Dataset<Uint8Array> {
-    checkOptions('Dataset.tfrecord', options, ['store', 'compression', 'verify', 'readBytes', 'maxRecordBytes'])
-    checkPatterns('Dataset.tfrecord', files)
+    checkOptions('Dataset.tfrecord', options, ['store', 'compression', 'verify', 'readBytes', 'maxRecordBytes', 'index'])
     const { store, ...own } = options
-    return Dataset.fromFiles<Uint8Array>(files, { format: 'tfrecord', options: resolveTfrecordOptions(own), ...(store !== undefined && { store }) })
+    return readDataset('Dataset.tfrecord', { files, format: 'tfrecord', options: resolveTfrecordOptions(own), store })
   }
 
-  /** The elements of files of any format: one of ours by its name, or your own. See the door `millrace/format`. */
-  static fromFiles<T, O = unknown>(files: string | readonly string[], options: FilesOptions<T, O>): Dataset<T> {
-    const patterns = checkPatterns('Dataset.fromFiles', files)
+  /**
+   * The rows of NPY files: views of the array along its first axis, an NdArray each (a plain number, boolean, bigint or string where that
+   * is the only axis and the dtype is float32, bool, int64 or string). Random access.
+   *
+   * Big-endian data are swapped, Fortran order is transposed, structured dtypes become objects; files with pickled objects are refused.
+   * @example Dataset.npy<NdArray<'float32'>>('data/x-*.npy')
+   */
+  static npy<T = RowValue>(files: string | readonly string[], options: NpyOptions & StoreOptions = {}): Dataset<T> {
+    checkOptions('Dataset.npy', options, ['store', 'element', 'strings', 'fortranBytes'])
+    const { store, ...own } = options
+    return readDataset('Dataset.npy', { files, format: 'npy', options: resolveNpyOptions(own), store, meaning: [own.element ?? 'row', own.strings ?? 'utf-8'] })
+  }
+
+  /**
+   * The rows of HDF5 files: of one dataset, or of several side by side, `{ xs: '/images', ys: '/labels' }`. As those of NPY files.
+   *
+   * Byte ranges are read and decoded here, chunk by chunk; what is rare is left to the package `h5wasm` (in a worker thread), if it is
+   * installed. A damaged chunk, an unknown filter or a file that was cut off is an error. Random access, by chunks that are kept for a while.
+   * @example Dataset.hdf5('train.h5', { xs: '/images', ys: '/labels' }).shuffle().batch(128)
+   */
+  static hdf5<T = RowValue>(files: string | readonly string[], dataset: string, options?: Omit<Hdf5Options, 'datasets'> & StoreOptions): Dataset<T>
+  static hdf5<const D extends Readonly<Record<string, string>>, T = { readonly [K in keyof D]: RowValue }>(files: string | readonly string[], datasets: D, options?: Omit<Hdf5Options, 'datasets'> & StoreOptions): Dataset<T>
+  static hdf5<T>(files: string | readonly string[], datasets: string | Readonly<Record<string, string>>, options: Omit<Hdf5Options, 'datasets'> & StoreOptions = {}): Dataset<T> {
+    checkOptions('Dataset.hdf5', options, ['store', 'reader', 'cacheBytes', 'maxChunkBytes'])
+    const { store, ...own } = options
+    return readDataset('Dataset.hdf5', { files, format: 'hdf5', options: resolveHdf5Options({ datasets, ...own }), store, meaning: datasets })
+  }
+
+  /** The rows of IDX files, plain or gzipped: the format of MNIST. As those of NPY files. @example Dataset.zip({ xs: Dataset.idx('images-idx3-ubyte.gz'), ys: Dataset.idx('labels-idx1-ubyte.gz') }) */
+  static idx<T = RowValue>(files: string | readonly string[], options: IdxOptions & StoreOptions = {}): Dataset<T> {
+    checkOptions('Dataset.idx', options, ['store', 'compression', 'readBytes'])
+    const { store, ...own } = options
+    return readDataset('Dataset.idx', { files, format: 'idx', options: resolveIdxOptions(own), store })
+  }
+
+  /** Whole objects as bytes, or as `{ uri, bytes }`. Random access. @example Dataset.raw('images/*.jpg', { withUri: true }) */
+  static raw(files: string | readonly string[], options: RawOptions & StoreOptions & { readonly withUri: true }): Dataset<{ readonly uri: string; readonly bytes: Uint8Array }>
+  static raw(files: string | readonly string[], options?: RawOptions & StoreOptions & { readonly withUri?: false }): Dataset<Uint8Array>
+  static raw(files: string | readonly string[], options: RawOptions & StoreOptions = {}): Dataset<unknown> {
+    checkOptions('Dataset.raw', options, ['store', 'withUri', 'maxBytes'])
+    const { store, ...own } = options
+    return readDataset('Dataset.raw', { files, format: 'raw', options: resolveRawOptions(own), store, meaning: own.withUri === true })
+  }
+
+  /** Files cut into records of one length, as bytes: views of what was read. Random access unless compressed. @example Dataset.fixedLengthRecords('cifar-10/*.bin', { recordBytes: 3073 }) */
+  static fixedLengthRecords(files: string | readonly string[], options: FixedLengthOptions & StoreOptions): Dataset<Uint8Array> {
+    checkOptions('Dataset.fixedLengthRecords', options, ['store', 'recordBytes', 'headerBytes', 'footerBytes', 'compression', 'readBytes'])
+    const { store, ...own } = options
+    const { recordBytes, headerBytes, footerBytes } = resolveFixedLengthOptions(own)
+    return readDataset('Dataset.fixedLengthRecords', { files, format: 'fixedLengthRecords', options: own, store, meaning: [recordBytes, headerBytes, footerBytes] })
+  }
+
+  /**
+   * The elements of files of any format: one of ours by its name, or your own (see the door `millrace/format`). Without a format it is
+   * told from the name and the first bytes of every file.
+   */
+  static fromFiles<T, O = unknown>(files: string | readonly string[], options: FilesOptions<T, O> = {}): Dataset<T> {
     checkOptions('Dataset.fromFiles', options, ['format', 'options', 'store'])
-    const { format, store } = options
-    checkFormat(format)
-    const params: ReadFilesParams = {
-      patterns,
-      list: signal => listUris(patterns, store, signal),
-      openFile: (uri, signal) => openUri(store === undefined ? uri : { store, uri }, { signal }),
-      ...formatParams(format as string | Format<unknown>),
-      options: options.options,
-      transient: false,
-      stacked: false,
-      selection: ALL
-    }
-    return new Dataset(planNode(readFiles, params, [], callSite()) as PlanNode<T>)
+    return readDataset('Dataset.fromFiles', { files, format: (options.format ?? 'auto') as string, options: options.options, store: options.store })
   }
 
   /**
@@ -482,10 +526,6 @@ function planOf(where: string, dataset: Planned): PlanNode {
   return dataset.plan
 }
 
-function checkPatterns(where: string, patterns: string | readonly string[]): readonly string[] {
-  if (typeof patterns !== 'string' && !Array.isArray(patterns)) throw new TypeError(`${where}: files must be a name or an array of names, got ${describe(patterns)}${(patterns as unknown as { href?: string }).href === undefined ? '' : ': pass its href'}`)
-  const list = typeof patterns === 'string' ? [patterns] : [...(patterns as readonly string[])]
-  if (list.length === 0) throw new RangeError(`${where}: no files are named`)
-  for (const pattern of list) if (typeof pattern !== 'string' || pattern === '') throw new TypeError(`${where}: a file name must be a string that is not empty, got ${JSON.stringify(pattern)}`)
-  return list
+function readDataset<T>(where: string, request: FilesRequest): Dataset<T> {
+  return new Dataset(planNode(readFiles, filesParams(where, request), [], callSite()) as PlanNode<T>)
 }

@@ -14,6 +14,8 @@ export type { Cardinality, DataOf, DType, Json, LeafSpec, MaybePromise, NdArray,
 export { allocate, bytesPerValue, holds, isDType, widthOf } from './array/dtype.js'
 export { compressor, decompressor, deflate, inflate, type Codec, type DeflateKind } from './codecs/deflate.js'
 export { crc32c, maskedCrc32c } from './kernels/crc32c.js'
+export { takeRecordMemory, type RecordMemory } from './kernels/record-memory.js'
+export { bfloat16ToFloat, halfToFloat } from './kernels/half.js'
 export { swapBytes } from './kernels/swap-bytes.js'
 export { unshuffle } from './kernels/unshuffle.js'
 export { tableReader, type TableReaderOptions } from './table/table-reader.js'
@@ -75,7 +77,7 @@ export interface Format<E, Options = unknown> {
   readonly extensions: readonly string[]
   /** Number of elements of every file, for formats in which it is always the same: then no file has to be opened to know. */
   readonly elementsPerFile?: number
-  /** True when every reader is a {@link TableReader}: then `batch` gets its rows stacked as they were read. */
+  /** True when readers are {@link TableReader}s: then `batch` gets their rows stacked as they were read. */
   readonly tabular?: boolean
   /** Reads what is needed to know the fragments. The source is closed by the caller. */
   open(source: ByteSource, options: Options, context: FormatContext): Promise<FormatReader<E> | TableReader>

@@ -9,6 +9,11 @@ import { expandPattern } from './storage/patterns.js'
 import type { ByteSource, ObjectWriter, RequestOptions, Store } from './store.js'
 
 /** Options are checked at the call, before the format itself is loaded. */
+export { resolveOptions as resolveFixedLengthOptions, type FixedLengthOptions } from '../formats/fixed-length/options.js'
+export { resolveOptions as resolveHdf5Options, type Hdf5Options } from '../formats/hdf5/options.js'
+export { resolveOptions as resolveIdxOptions, type IdxOptions } from '../formats/idx/options.js'
+export { resolveOptions as resolveNpyOptions, type NpyOptions } from '../formats/npy/options.js'
+export { resolveOptions as resolveRawOptions, type RawOptions } from '../formats/raw/options.js'
 export { resolveOptions as resolveTfrecordOptions, type TfrecordOptions } from '../formats/tfrecord/options.js'
 
 /** An object to read: a URI whose scheme has a store here, or a URI and the store to ask. */
@@ -23,10 +28,13 @@ const STORES: { readonly [scheme: string]: () => Promise<Store> } = {
 
 /** One line per format. The endings stand here too, so that a file name can be judged before the format is loaded. */
 const FORMATS: { readonly [name: string]: FormatEntry } = {
-  tfrecord: {
-    extensions: ['tfrecord', 'tfrecords'],
-    load: async () => (await import('../formats/tfrecord/index.js')).tfrecord
-  }
+  fixedLengthRecords: { extensions: [], load: async () => (await import('../formats/fixed-length/index.js')).fixedLengthRecords },
+  hdf5: { extensions: ['h5', 'hdf5', 'he5'], tabular: true, load: async () => (await import('../formats/hdf5/index.js')).hdf5 },
+  idx: { extensions: ['idx'], tabular: true, load: async () => (await import('../formats/idx/index.js')).idx },
+  npy: { extensions: ['npy'], tabular: true, load: async () => (await import('../formats/npy/index.js')).npy },
+  npz: { extensions: ['npz'], tabular: true, load: async () => (await import('../formats/npz/index.js')).npz },
+  raw: { extensions: [], elementsPerFile: 1, load: async () => (await import('../formats/raw/index.js')).raw },
+  tfrecord: { extensions: ['tfrecord', 'tfrecords'], load: async () => (await import('../formats/tfrecord/index.js')).tfrecord }
 }
 
 interface FormatEntry {
@@ -74,7 +82,7 @@ export function checkFormat(format: unknown): void {
     if (typeof (format as Partial<Format<unknown>> | null | undefined)?.open === 'function') return
     throw new TypeError('format must be the name of a format, or a format: an object with a function open')
   }
-  if (own(FORMATS, format) !== undefined) return
+  if (format === 'auto' || own(FORMATS, format) !== undefined) return
   throw new RangeError(`there is no format ${JSON.stringify(format)} here; there is ${Object.keys(FORMATS).join(', ')}. For anything else, pass a format object`)
 }
 
@@ -83,15 +91,24 @@ export interface FormatParams {
   readonly formatName: string
   readonly tabular: boolean
   readonly elementsPerFile: number | undefined
-  readonly format: (source: ByteSource) => Promise<Format<unknown>>
+  readonly format: (source: ByteSource, signal: AbortSignal) => Promise<Format<unknown>>
 }
 
 /** What is known of a format that {@link checkFormat} has let pass. */
 export function formatParams(format: string | Format<unknown>): FormatParams {
+  if (format === 'auto') return { formatName: format, tabular: true, elementsPerFile: undefined, format: detectFormatOf }
   const { tabular = false, elementsPerFile } = typeof format === 'string' ? (FORMATS[format] as FormatEntry) : format
   return typeof format === 'string'
     ? { formatName: format, tabular, elementsPerFile, format: () => (FORMATS[format] as FormatEntry).load() }
     : { formatName: format.name, tabular, elementsPerFile, format: () => Promise.resolve(format) }
+}
+
+/** The format of an opened file, by its name and its first bytes. */
+async function detectFormatOf(source: ByteSource, signal: AbortSignal): Promise<Format<unknown>> {
+  const { detectFormat, HEAD_BYTES } = await import('../formats/detect.js')
+  const head = new Uint8Array(Math.min(HEAD_BYTES, source.byteLength))
+  if (head.length > 0) await source.read(0, head, { signal })
+  return (FORMATS[detectFormat(source.uri, formatFor(source.uri), head, source.byteLength)] as FormatEntry).load()
 }
 
 /**

@@ -8,6 +8,7 @@ import { keyTable, newFound } from './features.js'
 import { compileFields, missingError, openField, type Field } from './fields.js'
 import { newColumn } from './columns.js'
 import type { ExampleSpec, ParsedExample } from './spec.js'
+import { plainRows } from './plain-rows.js'
 import { newWire } from './wire.js'
 
 /** Options of {@link exampleBatch}. */
@@ -35,6 +36,11 @@ export interface ExampleBatch<S extends ExampleSpec, D extends NumberDType = 'fl
    * `add` takes its place. `index` is the ordinal of the element that errors tell. Default: the row.
    */
   add(bytes: Uint8Array, start?: number, end?: number, index?: number): void
+  /**
+   * Decodes `records[from, to)` as the next rows, for which there must be room, as far as that can be done all at once; returns how
+   * many it did. The others are for `add`. `index` is the ordinal of the first.
+   */
+  addRun(records: readonly unknown[], from: number, to: number, index?: number): number
   /** The batch of the rows so far. The next `add` begins a new batch, in new arrays. */
   finish(): Batched<ParsedExample<S>, number, D>
 }
@@ -71,8 +77,15 @@ export function exampleBatch<S extends ExampleSpec, const D extends NumberDType 
   const table = keyTable(Object.keys(spec))
   const found = newFound(table)
   const wire = newWire()
+  const plain = plainRows(fields, columns)
   let rows = 0
   let begun = false
+
+  const begin = (index: number): void => {
+    if (!begun) for (const column of columns) column.begin()
+    begun = true
+    if (rows === 0) wire.first = index
+  }
 
   return {
     get rows() {
@@ -83,12 +96,8 @@ export function exampleBatch<S extends ExampleSpec, const D extends NumberDType 
       if (!(start >= 0 && start <= end && end <= bytes.length)) {
         throw new RangeError(`exampleBatch: [${start}, ${end}) is no part of ${bytes.length} bytes`)
       }
-      if (!begun) {
-        for (const column of columns) column.begin()
-        begun = true
-      }
+      begin(index)
       wire.index = index
-      if (rows === 0) wire.first = index
       findFeatures(wire, bytes, start, end, table, found)
       for (let i = 0; i < columns.length; i++) {
         const column = columns[i] as (typeof columns)[number]
@@ -97,8 +106,16 @@ export function exampleBatch<S extends ExampleSpec, const D extends NumberDType 
       }
       rows++
     },
+    addRun(records, from, to, index = rows) {
+      if (plain === null || from >= to) return 0
+      if (to - from > size - rows) throw new RangeError(`exampleBatch: there is room for ${size - rows} rows, not for ${to - from}`)
+      begin(index)
+      const count = plain.add(records, from, to, rows)
+      rows += count
+      return count
+    },
     finish() {
-      if (!begun) for (const column of columns) column.begin()
+      begin(-1)
       const batch: Record<string, unknown> = {}
       columns.forEach((column, i) => {
         setMember(batch, (fields[i] as Field).key, column.finish(rows))

@@ -1,11 +1,12 @@
 /** The columns of a batch of Examples: one per feature, filled row by row. */
-import { storedValue, type NumberDType } from '../array/dtype.js'
+import { bytesPerValue, storedValue, type NumberDType } from '../array/dtype.js'
 import type { BatchPool } from '../array/pool.js'
 import { lossy, shapeMismatch } from '../array/stack-errors.js'
 import type { DType, NdArray, Shape } from '../types.js'
 import { checkCount, readTexts, readViews, type Field } from './fields.js'
-import { copyBytes } from './lists.js'
+import { copyBytes, LIST } from './lists.js'
 import { newNumbers, type NumberData, type ArrayDType, type NumberReader, type Numbers } from './numbers.js'
+import type { PlainColumn } from './plain-rows.js'
 import { featureError, type Wire } from './wire.js'
 
 /** One column. A row that failed is written again, so whatever `add` does before it throws must not last. */
@@ -17,6 +18,8 @@ export interface Column {
   /** Fills row `row` for a record without the feature; false when that is not allowed. */
   missing(wire: Wire, row: number): boolean
   finish(rows: number): unknown
+  /** Where rows are numbers of one size, stored as they are in the array: for those who fill many rows at once. */
+  readonly plain?: PlainColumn
 }
 
 /** What all columns of a batch have in common. */
@@ -59,8 +62,14 @@ function fixedNumbers(field: Field, reader: NumberReader, shape: Shape, options:
       if (defaults !== null) (target.data as Float32Array).set(defaults as Float32Array, row * size)
       return defaults !== null
     },
-    finish: (count) => ({ dtype, shape: [count, ...shape], data: frontOf(target, count * size, options) })
+    finish: (count) => ({ dtype, shape: [count, ...shape], data: frontOf(target, count * size, options) }),
+    ...(isPlain(field) && { plain: { rowBytes: size * bytesPerValue(dtype), integers: field.list === LIST.int64 ? size : 0, bytes: () => target.bytes } })
   }
+}
+
+/** True when the values are stored in the record as they are in the array, or are int64 in both. */
+function isPlain({ list, dtype, size }: Field): boolean {
+  return size > 0 && (list === LIST.bytes || (list === LIST.float ? dtype === 'float32' : dtype === 'int64'))
 }
 
 /** The dtype to which `batch` stacks single values. */

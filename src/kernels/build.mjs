@@ -15,12 +15,16 @@ const ownMemory = (pages) => `${PLAIN} --initialMemory ${pages} --maximumMemory 
 /** The memory that is given to it: that of staging.ts, which all these kernels share. */
 const STAGED = `${PLAIN} --importMemory`
 
+/** The memory that is given to it: one for each file that is being read (record-memory.ts). */
+const GIVEN = `${PLAIN} --importMemory`
+
 /** The kernels, and how each is compiled. */
 const KERNELS = {
   crc32c: ownMemory(3),
   half: STAGED,
   normalize: STAGED,
   'swap-bytes': STAGED,
+  tfrecord: GIVEN,
   unshuffle: STAGED
 }
 

@@ -54,7 +54,9 @@ export function isCastDType(name: unknown): name is CastDType {
  * @throws TypeError for a dtype that cannot be cast (strings, complex numbers).
  */
 export function castNumbers<D extends CastDType>(from: CastData[CastDType], fromDtype: CastDType, toDtype: D): CastData[D] {
-  for (const dtype of [fromDtype, toDtype]) if (!isCastDType(dtype)) throw new TypeError(`castNumbers: cannot cast ${String(dtype)}`)
+  for (const dtype of [fromDtype, toDtype]) {
+    if (!isCastDType(dtype)) throw new TypeError(`castNumbers: cannot cast ${String(dtype)}`)
+  }
   // The caller vouches that data and dtype belong together: one cast here, and one for each kind of array below.
   if (fromDtype === toDtype) return from as CastData[D]
   const into: CastData[CastDType] = MAKE[toDtype](from.length)
@@ -97,7 +99,9 @@ const isFloat = (dtype: CastDType): boolean => dtype === 'float32' || dtype === 
 function fromPlain(from: PlainArray, fromDtype: CastDType, into: CastData[CastDType], toDtype: CastDType): void {
   if (toDtype === 'bool') return toBool(from, into as Uint8Array)
   if (isHalf(toDtype)) return toHalf(from, fromDtype, into as Uint16Array, toDtype)
-  if (isWide(toDtype)) return isFloat(fromDtype) ? floatToWide(from, into as WideArray, toDtype) : integerToWide(from, into as WideArray)
+  if (isWide(toDtype)) {
+    return isFloat(fromDtype) ? floatToWide(from, into as WideArray, toDtype) : integerToWide(from, into as WideArray)
+  }
   const range = RANGES[toDtype]
   if (range === undefined || !isFloat(fromDtype)) (into as PlainArray).set(from)
   else floatToInteger(from, into as PlainArray, range[0], range[1])
@@ -135,9 +139,9 @@ function fromHalf(from: Uint16Array, fromDtype: 'float16' | 'bfloat16', into: Ca
 }
 
 function fromWide(from: WideArray, fromDtype: 'int64' | 'uint64', into: CastData[CastDType], toDtype: CastDType): void {
-  const halves = new Int32Array(from.buffer, from.byteOffset, 2 * from.length)
+  const halves = halvesOf(from)
   if (toDtype === 'bool') return wideToBool(halves, into as Uint8Array)
-  if (isWide(toDtype)) return new Int32Array(into.buffer).set(halves)
+  if (isWide(toDtype)) return halvesOf(into as WideArray).set(halves)
   if (toDtype === 'float64') return wideToDouble(halves, fromDtype, into as Float64Array)
   if (toDtype === 'float32') return wideToFloat(halves, fromDtype, into as Float32Array)
   if (!isHalf(toDtype)) return wideToInteger(halves, into as PlainArray)
@@ -152,6 +156,8 @@ function fromWide(from: WideArray, fromDtype: 'int64' | 'uint64', into: CastData
 const LOW = new Int32Array(BigInt64Array.of(1n).buffer)[0] === 1 ? 0 : 1
 const HIGH = 1 - LOW
 const TWO_32 = 2 ** 32
+
+const halvesOf = (wide: WideArray): Int32Array => new Int32Array(wide.buffer, wide.byteOffset, 2 * wide.length)
 
 function wideToBool(halves: Int32Array, into: Uint8Array): void {
   for (let i = 0; i < into.length; i++) into[i] = ((halves[2 * i] as number) | (halves[2 * i + 1] as number)) === 0 ? 0 : 1
@@ -170,9 +176,9 @@ function wideToDouble(halves: Int32Array, dtype: 'int64' | 'uint64', into: Float
 }
 
 /**
- * A float64 cannot hold all 64 bits, and rounding twice is not rounding once. Hence, from 2^53 on, the lower 11 bits are cut off and
- * the bit above them is set if they were not all zero: that fits in a float64, and rounds to float32 as the whole does ("round to
- * odd").
+ * A float64 cannot hold all 64 bits, and rounding twice is not rounding once. Hence, from 2^53 on, the lower 11 bits are cut off
+ * and the bit above them is set if they were not all zero ("round to odd"): that fits in a float64, and rounds to float32 as the
+ * whole does.
  */
 function wideToFloat(halves: Int32Array, dtype: 'int64' | 'uint64', into: Float32Array): void {
   const wrap = dtype === 'int64' ? 0 : TWO_32
@@ -186,7 +192,7 @@ function wideToFloat(halves: Int32Array, dtype: 'int64' | 'uint64', into: Float3
 }
 
 function integerToWide(from: PlainArray, into: WideArray): void {
-  const halves = new Int32Array(into.buffer)
+  const halves = halvesOf(into)
   for (let i = 0; i < from.length; i++) {
     const value = from[i] as number
     halves[2 * i + LOW] = value
@@ -195,7 +201,7 @@ function integerToWide(from: PlainArray, into: WideArray): void {
 }
 
 function floatToWide(from: PlainArray, into: WideArray, dtype: 'int64' | 'uint64'): void {
-  const halves = new Int32Array(into.buffer)
+  const halves = halvesOf(into)
   const least = dtype === 'int64' ? -(2 ** 63) : 0
   const above = dtype === 'int64' ? 2 ** 63 : 2 ** 64
   const greatest = dtype === 'int64' ? 0x7fffffff : -1 // its upper half; all bits of the lower one are set

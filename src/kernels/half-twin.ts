@@ -1,6 +1,6 @@
 /**
- * float16 (IEEE 754 binary16) and bfloat16 (the upper half of a binary32) in plain TypeScript: the specification, the fallback and
- * the test oracle of the WebAssembly kernel.
+ * float16 (IEEE 754 binary16) and bfloat16 (the upper half of a binary32) in plain TypeScript: the specification, the fallback
+ * and the test oracle of the WebAssembly kernel.
  *
  * All conversions round to the nearest value, ties to even, keep subnormals and the sign of zero, and turn NaN into NaN with the
  * upper bits of its payload as far as the number type of the source shows them.
@@ -75,7 +75,7 @@ function wordToBfloat16(bits: number): number {
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff
 }
 
-/** The bits of a number in float32, rounded to odd: rounding them once more, to fewer digits, is as good as rounding the number. */
+/** The bits of a number in float32, rounded to odd: rounding them again, to fewer digits, is as good as rounding the number. */
 function wordOddOf(value: number): number {
   float[0] = value
   const near = float[0]

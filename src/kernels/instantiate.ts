@@ -3,8 +3,8 @@
  */
 
 /**
- * Returns what a WebAssembly module exports, or null where there is no WebAssembly, no SIMD in it, or no permission to compile it (a
- * content security policy without `'wasm-unsafe-eval'`).
+ * Returns what a WebAssembly module exports, or null where there is no WebAssembly, no SIMD in it, or no permission to compile it
+ * (a content security policy without `'wasm-unsafe-eval'`).
  *
  * Synchronous, because kernels are called by synchronous code. Browsers compile synchronously only what is small (4 KiB in some).
  *

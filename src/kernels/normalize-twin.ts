@@ -1,5 +1,6 @@
 /**
- * `x * scale + bias` per channel in plain TypeScript: the specification, the fallback and the test oracle of the WebAssembly kernel.
+ * `x * scale + bias` per channel in plain TypeScript: the specification, the fallback and the test oracle of the WebAssembly
+ * kernel.
  */
 
 /** What can be normalised. */
@@ -7,8 +8,8 @@ export type ScaleBiasSource =
   | Uint8Array | Uint8ClampedArray | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array | Float64Array
 
 /**
- * `into[i] = from[i] * scale[i mod channels] + bias[i mod channels]`, in float32: the value is rounded to float32, then the product,
- * then the sum. Arguments are the caller's to check.
+ * `into[i] = from[i] * scale[i mod channels] + bias[i mod channels]`, in float32: the value is rounded to float32, then the
+ * product, then the sum. Arguments are the caller's to check.
  */
 export function scaleBiasTwin(from: ScaleBiasSource, scale: Float32Array, bias: Float32Array, into: Float32Array): void {
   const channels = scale.length

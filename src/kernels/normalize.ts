@@ -10,7 +10,8 @@ export type { ScaleBiasSource } from './normalize-twin.js'
 /**
  * `into[i] = from[i] * scale[c] + bias[c]`, where `c = i mod channels`: the channel is the last axis.
  *
- * In float32, like NumPy's `from.astype(float32) * scale + bias`: the value is rounded to float32, then the product, then the sum.
+ * In float32, like NumPy's `from.astype(float32) * scale + bias`: the value is rounded to float32, then the product, then the
+ * sum.
  *
  * @param from A whole number of groups of `channels` values.
  * @param scale One factor for all, or one per channel.
@@ -24,13 +25,18 @@ export function scaleBias(
   from: ScaleBiasSource, scale: Float32Array | number, bias: Float32Array | number, channels: number, into: Float32Array,
   bits?: 'float16' | 'bfloat16'
 ): void {
-  if (!Number.isSafeInteger(channels) || channels < 1) throw new RangeError(`scaleBias: channels must be a positive integer, got ${channels}`)
-  if (from.length % channels !== 0) throw new RangeError(`scaleBias: ${from.length} values are no whole number of groups of ${channels} channels`)
+  if (!Number.isSafeInteger(channels) || channels < 1) {
+    throw new RangeError(`scaleBias: channels must be a positive integer, got ${channels}`)
+  }
+  if (from.length % channels !== 0) {
+    throw new RangeError(`scaleBias: ${from.length} values are no whole number of groups of ${channels} channels`)
+  }
   if (into.length < from.length) throw new RangeError(`scaleBias: ${from.length} values into room for ${into.length}`)
   const scales = perChannel('scale', scale, channels)
   const biases = perChannel('bias', bias, channels)
   if (bits === undefined) return compute(from, scales, biases, into)
-  if (from[Symbol.toStringTag] !== 'Uint16Array') throw new TypeError(`scaleBias: ${bits} bits come in a Uint16Array, not in ${from[Symbol.toStringTag]}`)
+  const tag = from[Symbol.toStringTag]
+  if (tag !== 'Uint16Array') throw new TypeError(`scaleBias: ${bits} bits come in a Uint16Array, not in a ${tag}`)
   const widen = bits === 'float16' ? halfToFloat : bfloat16ToFloat
   // In blocks that stay in the cache between the two steps.
   const block = Math.ceil(BLOCK / channels) * channels

@@ -19,10 +19,13 @@ export const STAGE_BYTES = 4 * 65536
 
 /** Loads a kernel that works on the stage; null where that is not possible (see {@link instantiate}). */
 export function loadStaged<Exports>(base64: string): Staged<Exports> | null {
-  const memory = makeMemory()
+  const memory = LITTLE_ENDIAN ? makeMemory() : null
   const kernel = memory === null ? null : instantiate<Exports>(base64, memory)
   return memory === null || kernel === null ? null : { kernel, bytes: new Uint8Array(memory.buffer) }
 }
+
+/** WebAssembly memory is little-endian on every machine, views of it are not: on others, numbers would have to be turned round. */
+const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 
 let shared: WebAssembly.Memory | null | undefined
 

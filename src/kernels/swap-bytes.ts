@@ -15,14 +15,16 @@ export function swapBytes(bytes: Uint8Array, itemBytes: number): void {
   if (itemBytes !== 1 && itemBytes !== 2 && itemBytes !== 4 && itemBytes !== 8) {
     throw new RangeError(`swapBytes: itemBytes must be 1, 2, 4 or 8, got ${itemBytes}`)
   }
-  if (bytes.length % itemBytes !== 0) throw new RangeError(`swapBytes: ${bytes.length} bytes are no whole number of items of ${itemBytes}`)
+  if (bytes.length % itemBytes !== 0) {
+    throw new RangeError(`swapBytes: ${bytes.length} bytes are no whole number of items of ${itemBytes}`)
+  }
   if (itemBytes === 1) return
   if (bytes.length < KERNEL_FROM) return swapBytesTwin(bytes, itemBytes)
   kernel ??= loadSwapBytesKernel() ?? swapBytesTwin
   kernel(bytes, itemBytes)
 }
 
-/** Shorter than this, copying the bytes into the memory of the kernel and back costs more than it saves (even at 128, measured). */
+/** Shorter than this, copying the bytes to the memory of the kernel and back costs more than it saves (even at 128, measured). */
 const KERNEL_FROM = 160
 
 /** The kernel, or the twin where there is none; loaded for the first input that is long enough. */

@@ -14,7 +14,9 @@ export function unshuffleTwin(shuffled: Uint8Array, itemBytes: number, into: Uin
     const end = Math.min(block + BLOCK, items)
     for (let byte = 0; byte < itemBytes; byte++) {
       const plane = byte * items
-      for (let item = block, to = block * itemBytes + byte; item < end; item++, to += itemBytes) into[to] = shuffled[plane + item] as number
+      for (let item = block, to = block * itemBytes + byte; item < end; item++, to += itemBytes) {
+        into[to] = shuffled[plane + item] as number
+      }
     }
   }
   into.set(shuffled.subarray(items * itemBytes), items * itemBytes)
@@ -27,7 +29,9 @@ export function shuffleTwin(bytes: Uint8Array, itemBytes: number, into: Uint8Arr
     const end = Math.min(block + BLOCK, items)
     for (let byte = 0; byte < itemBytes; byte++) {
       const plane = byte * items
-      for (let item = block, from = block * itemBytes + byte; item < end; item++, from += itemBytes) into[plane + item] = bytes[from] as number
+      for (let item = block, from = block * itemBytes + byte; item < end; item++, from += itemBytes) {
+        into[plane + item] = bytes[from] as number
+      }
     }
   }
   into.set(bytes.subarray(items * itemBytes), items * itemBytes)

@@ -7,7 +7,8 @@ import { shuffleTwin, unshuffleTwin } from './unshuffle-twin.js'
 /**
  * Undoes the byte shuffle of HDF5 (filter 2): `shuffled` holds byte 0 of every item, then byte 1 of every item, …
  *
- * Bytes behind the last whole item are copied. Items of 2, 4, 8 and 16 bytes are done by WebAssembly with SIMD, where there is that.
+ * Bytes behind the last whole item are copied. Items of 2, 4, 8 and 16 bytes are done by WebAssembly with SIMD, where there is
+ * that.
  *
  * @param itemBytes Bytes of one item, at least 1.
  * @param into As long as `shuffled`, and no part of it.
@@ -33,8 +34,12 @@ export function shuffle(bytes: Uint8Array, itemBytes: number, into: Uint8Array):
 }
 
 function checkLengths(where: string, from: Uint8Array, itemBytes: number, into: Uint8Array): void {
-  if (!Number.isSafeInteger(itemBytes) || itemBytes < 1) throw new RangeError(`${where}: itemBytes must be a positive integer, got ${itemBytes}`)
-  if (from.length !== into.length) throw new RangeError(`${where}: ${from.length} bytes into ${into.length}: both must have the same length`)
+  if (!Number.isSafeInteger(itemBytes) || itemBytes < 1) {
+    throw new RangeError(`${where}: itemBytes must be a positive integer, got ${itemBytes}`)
+  }
+  if (from.length !== into.length) {
+    throw new RangeError(`${where}: ${from.length} bytes into ${into.length}: both must have the same length`)
+  }
 }
 
 const KERNEL_SIZES: ReadonlySet<number> = new Set([2, 4, 8, 16])

@@ -65,6 +65,16 @@ export const collectBatch: Operator<CollectBatchParams> = {
       if (drop === 0) rows++
       else if (--drop === 0) begin()
     }
+    /** Takes the next elements all at once, as far as that can be done; returns how many that were. */
+    const takeRun = (): number => {
+      if (drop > 0 || spoilt !== undefined) return 0
+      const count = collector.addRun?.(chunk, at, Math.min(chunk.length, at + size - rows), index + rows) ?? 0
+      at += count
+      decoded += count
+      outputs += count
+      rows += count
+      return count
+    }
     /** Why an element that could not be added cannot be decoded; undefined when it can, and only does not fit the batch. */
     const decodeFailure = (element: unknown): unknown => {
       try {
@@ -95,7 +105,9 @@ export const collectBatch: Operator<CollectBatchParams> = {
       pull: () =>
         run(function* () {
           for (;;) {
-            while (at < chunk.length && rows < size) take(chunk[at++])
+            while (at < chunk.length && rows < size) {
+              if (takeRun() === 0) take(chunk[at++])
+            }
             if (rows === size) return finish()
             base = source.position
             at = 0

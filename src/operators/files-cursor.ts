@@ -2,9 +2,9 @@ import { MillraceError } from '../errors.js'
 import type { FormatChunk, FormatReader } from '../format.js'
 import type { Cursor } from '../plan/operator.js'
 import { badState, savedCount, savedObject } from '../plan/saved.js'
-import type { StackedRun } from '../table/table.js'
+import type { StackedRun, TableReader } from '../table/table.js'
 import type { Json, MaybePromise } from '../types.js'
-import { asTableReader, countOf, notTabular, openFile, type OpenFile } from './open-file.js'
+import { asTableReader, countOf, openFile, type OpenFile } from './open-file.js'
 import type { ReadFilesParams } from './read-files.js'
 import { stackedChunk } from './stacked-chunk.js'
 
@@ -178,10 +178,8 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, si
       throw Object.defineProperty(new Passed(), 'cause', { value: error })
     }
   }
-  const nextRun = async (reader: FormatReader<unknown>, max: number): Promise<unknown[] | null> => {
+  const nextRun = async (table: TableReader, max: number): Promise<unknown[] | null> => {
     if (run === undefined) {
-      const table = asTableReader(reader)
-      if (table === undefined) throw notTabular(place.uri ?? '')
       const from = ((place.from as number | undefined) ?? 0) + place.skip
       place = { ...place, from, skip: 0 }
       run = table.stacked(place.fragment, { from, signal })
@@ -221,13 +219,14 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, si
       }
       if (selecting && (await jump(reader))) continue
       const { count } = reader.fragments[place.fragment] ?? {}
+      const table = stacked ? asTableReader(reader) : undefined
       if (step > 1 && count !== undefined && reader.get !== undefined) {
         const elements = await fetch(reader, count, max)
         if (elements !== null) return elements
         passed = base + count
         toNextFragment()
-      } else if (stacked) {
-        const rows = await nextRun(reader, max)
+      } else if (table !== undefined) {
+        const rows = await nextRun(table, max)
         if (rows !== null) return rows
         await closeIterator()
         toNextFragment()
@@ -258,7 +257,7 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, si
   }
   return {
     pull(max): MaybePromise<unknown[] | null> {
-      if (place.skip < chunk.length && !stacked) {
+      if (place.skip < chunk.length) {
         const out = deliver(max)
         if (out.length > 0) return out
       }

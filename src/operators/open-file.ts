@@ -1,4 +1,4 @@
-import { isMillraceError, MillraceError } from '../errors.js'
+import { isMillraceError } from '../errors.js'
 import type { Format, FormatReader } from '../format.js'
 import type { ByteSource } from '../store.js'
 import type { TableReader } from '../table/table.js'
@@ -68,9 +68,4 @@ export function countOf(reader: FormatReader<unknown>): number | undefined {
     count += fragment.count
   }
   return count
-}
-
-/** The error for a reader that is not what its format promised. */
-export function notTabular(uri: string): MillraceError {
-  return new MillraceError('Unsupported', `${uri}: the format says that it is tabular, but its reader is none of tableReader()`, { uri })
 }

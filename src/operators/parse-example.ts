@@ -17,7 +17,11 @@ export const parseExample: Operator<ParseExampleParams> = {
   stage: ({ spec }) => ({ kind: 'map', fn: compileExampleParser(spec) }),
   collector({ spec }, { rows, numbers, pool }) {
     const batch = exampleBatch(spec, rows, { numbers, pool })
-    return { add: (record, index) => batch.add(record as Uint8Array, undefined, undefined, index), finish: () => batch.finish() }
+    return {
+      add: (record, index) => batch.add(record as Uint8Array, undefined, undefined, index),
+      addRun: batch.addRun,
+      finish: () => batch.finish()
+    }
   },
   randomAccess({ params: { spec }, inputs: [input], ctx }) {
     if (input === null || input === undefined) return null

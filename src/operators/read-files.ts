@@ -21,7 +21,7 @@ export interface ReadFilesParams extends FilesOfFormat {
   readonly meaning?: Json | undefined
   /** Elements of every file, where that is always the same. */
   readonly elementsPerFile: number | undefined
-  /** True when the elements are rows of tables, which can be had stacked. */
+  /** True when the elements may be rows of tables, which can be had stacked. */
   readonly tabular: boolean
   /** True when whoever pulls keeps no element past the next pull; a rule finds out. */
   readonly transient: boolean

@@ -22,9 +22,9 @@ function shapeOf(node: PlanNode): Json {
   return node.op.transparent === true ? shapeOf(node.inputs[0] as PlanNode) : node.inputs.map(shapeOf)
 }
 
-/** JSON with sorted keys; functions by their text, plans by their fingerprint, arrays of numbers by their values. */
+/** JSON with sorted keys; functions by their text, transforms by their data, plans by their fingerprint, arrays of numbers by their values. */
 function canonical(value: unknown): string {
-  if (typeof value === 'function') return `function ${Function.prototype.toString.call(value)}`
+  if (typeof value === 'function') return canonicalFunction(value)
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value !== 'object' || value === null) return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'undefined')
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
@@ -33,6 +33,13 @@ function canonical(value: unknown): string {
   if (plan?.op !== undefined) return `plan ${fingerprint(plan)}`
   const entries = Object.entries(value).filter(([, member]) => member !== undefined).sort(([a], [b]) => (a < b ? -1 : 1))
   return `{${entries.map(([key, member]) => `${JSON.stringify(key)}:${canonical(member)}`).join(',')}}`
+}
+
+/** A transform is what its data say, wherever it was made; of other functions nothing is known but their text. */
+function canonicalFunction(fn: object): string {
+  const { transform } = fn as { readonly transform?: { readonly name?: unknown; readonly params?: unknown } | null }
+  if (typeof transform?.name === 'string') return `transform ${canonical([transform.name, transform.params])}`
+  return `function ${Function.prototype.toString.call(fn)}`
 }
 
 /** 32 bits of the text (MurmurHash3's mixing). Tells changes apart; no defence against malice. */

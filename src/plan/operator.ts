@@ -156,6 +156,11 @@ export interface Collector {
    * ordinal of the row in the input of the batch, for errors about rows that do not fit together.
    */
   add(element: unknown, index: number): void
+  /**
+   * Decodes `elements[from, to)` as the next rows, as far as that can be done all at once, and returns how many it did: those before
+   * the first for which `add` has to be called. `index` is that of the first.
+   */
+  addRun?(elements: readonly unknown[], from: number, to: number, index: number): number
   /** The batch of the rows so far; the next `add` begins another. */
   finish(): unknown
 }

@@ -1,3 +1,4 @@
+import { isMillraceError } from '../errors.js'
 import { allocateColumns } from './columns.js'
 import type { Columns, Table } from './table.js'
 
@@ -47,26 +48,27 @@ export function blockReads(table: Table, { from, blockRows, ahead, signal }: Blo
       await table.read(start, rows, columns, 0, { signal: controller.signal })
       return { start, rows, columns }
     } catch (error) {
-      return { error: behind(error, start + rows) }
+      return { error: behind(error, start + rows), ofData: isMillraceError(error, 'Corrupt') || isMillraceError(error, 'Mismatch') }
     }
   }
-  /** One block; if it cannot be read, its parts, so that no more rows are lost than have to be. */
-  const fetch = async (start: number, rows: number): Promise<readonly Outcome[]> => {
-    const whole = await readRows(start, rows, free.pop() ?? allocateColumns(table.spec, Math.max(rows, Math.min(blockRows, table.rows))))
-    const unit = table.blockRows
-    if (!('error' in whole) || unit === 1 || rows <= unit || controller.signal.aborted) return [whole]
-    const parts: Outcome[] = []
-    for (let at = start; at < start + rows; at = (Math.floor(at / unit) + 1) * unit) {
-      const count = Math.min(start + rows, (Math.floor(at / unit) + 1) * unit) - at
-      parts.push(await readRows(at, count, allocateColumns(table.spec, count)))
-    }
-    return parts
+  /** One block; where its data are damaged, its halves and theirs, so that no more rows are lost than have to be. */
+  const fetch = async (start: number, rows: number, columns: Columns): Promise<readonly Outcome[]> => {
+    const whole = await readRows(start, rows, columns)
+    if (!('error' in whole) || !whole.ofData || controller.signal.aborted) return [whole]
+    const end = start + rows
+    const middle = boundary(start, end, table.blockRows)
+    if (middle === undefined) return [whole]
+    return [
+      ...(await fetch(start, middle - start, allocateColumns(table.spec, middle - start))),
+      ...(await fetch(middle, end - middle, allocateColumns(table.spec, end - middle)))
+    ]
   }
   const begin = (): void => {
     const start = row
     const rows = Math.min(table.rows, (Math.floor(start / blockRows) + 1) * blockRows) - start
     row = start + rows
-    const flight = table.sequential === true ? last.then(() => fetch(start, rows)) : fetch(start, rows)
+    const read = (): Promise<readonly Outcome[]> => fetch(start, rows, free.pop() ?? allocateColumns(table.spec, Math.max(rows, Math.min(blockRows, table.rows))))
+    const flight = table.sequential === true ? last.then(read) : read()
     last = flight
     flights.push(flight)
   }
@@ -95,7 +97,14 @@ export function blockReads(table: Table, { from, blockRows, ahead, signal }: Blo
   }
 }
 
-type Outcome = Block | { readonly error: unknown }
+/** The multiple of `unit` inside a range that is nearest to its middle, if there is one. */
+function boundary(start: number, end: number, unit: number): number | undefined {
+  const above = Math.ceil((start + end) / 2 / unit) * unit
+  if (above > start && above < end) return above
+  return above - unit > start ? above - unit : undefined
+}
+
+type Outcome = Block | { readonly error: unknown; readonly ofData: boolean }
 
 /** The error, saying that reading goes on at that row. */
 function behind(error: unknown, next: number): unknown {

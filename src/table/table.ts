@@ -25,7 +25,8 @@ export interface Table {
   /**
    * Puts the rows `[start, start + count)` into `columns`, from row `at` of them on. Ranges are asked for in blocks, or in
    * parts of one where `blockRows` is 1. Calls may overlap, unless the table is sequential.
-   * @throws MillraceError `Corrupt`, `Truncated` or that of the store, with `uri` and `offset`. All rows of the range count as lost.
+   * @throws MillraceError with `uri` and `offset`. After `Corrupt` and `Mismatch` smaller ranges are tried, down to a block, to find the rows
+   * that are damaged; after any other error all rows of the range count as lost.
    */
   read(start: number, count: number, columns: Columns, at: number, options: { readonly signal: AbortSignal }): Promise<void>
   /** Releases what the table holds; the source is closed by the caller. */

@@ -44,6 +44,8 @@ const LISTS: { readonly [D in DType]: { readonly field: number; readonly itemByt
   uint64: { field: 17, itemBytes: 0 }
 }
 
+const ITEM_BYTES = new Map(Object.values(LISTS).map(({ field, itemBytes }) => [field, itemBytes]))
+
 /** A message cut into its parts; nothing is read of them yet. */
 interface Parts {
   dtype: number
@@ -105,6 +107,7 @@ function readParts(wire: Wire, end: number): Parts {
       wire.at = to
     } else {
       skipField(wire, tag, end)
+      if (!isList(field, type)) continue
       const list = parts.lists.get(field)
       const piece = { start: type === 2 ? startOfPiece(wire, start) : start, end: wire.at }
       if (list === undefined) parts.lists.set(field, [piece])
@@ -112,6 +115,13 @@ function readParts(wire: Wire, end: number): Parts {
     }
   }
   return parts
+}
+
+/** True for a list that is known, packed or one value at a time. With another wire type it is a field that nobody knows. */
+function isList(field: number, type: number): boolean {
+  const itemBytes = ITEM_BYTES.get(field)
+  if (itemBytes === undefined) return false
+  return type === 2 || (field !== LISTS.string.field && type === (itemBytes === 0 ? 0 : itemBytes === 4 ? 5 : 1))
 }
 
 /** Behind the length of a piece that was skipped. */

@@ -2,7 +2,11 @@ import { describe, expect, test } from '@jest/globals'
 import { equal } from '../../src/array/equal.js'
 import { Dataset } from '../../src/dataset.js'
 import type { Checkpoint } from '../../src/engine/checkpoint.js'
+import { cast } from '../../src/transforms/cast.js'
+import { normalize } from '../../src/transforms/normalize.js'
+import type { NdArray } from '../../src/types.js'
 import { Rng } from '../../src/util/rng.js'
+import { toyFormat, toyStore, type Toy, type ToyOptions } from '../table/toy-table.js'
 
 /** More with `MILLRACE_PLANS=20000`. */
 const PLANS = Number(process.env['MILLRACE_PLANS'] ?? 400)
@@ -54,10 +58,49 @@ const STEPS: readonly ((rng: Rng) => Step)[] = [
 /** Mostly a few elements, at times so many that old positions are let go of. */
 const length = (rng: Rng, most: number): number => rng.integer(most) * (rng.bernoulli(0.15) ? 12 : 1)
 
+/** Stores of toy tables: many rows and few, blocks and streams, whole and damaged. */
+const TOYS = await Promise.all(Array.from({ length: 24 }, (_, seed) => {
+  const rng = new Rng([seed, 9])
+  return toyStore(...Array.from({ length: 1 + rng.integer(4) }, (): Toy => {
+    const rows = rng.integer(25)
+    return { rows, blockRows: 1 + rng.integer(4), sequential: rng.bernoulli(0.2), bad: rng.bernoulli(0.2) ? [rng.integer(rows + 1)] : [] }
+  }))
+}))
+
+/** The rows of one of them. How much is read at once and kept is drawn anew each time; access by ordinal and selections go by the rules. */
+function toyRows(rng: Rng): () => Dataset<{ x: NdArray<'float32'>; y: NdArray<'int32'>; z: number }> {
+  const store = TOYS[rng.integer(TOYS.length)]
+  const sizes = new Rng([rng.integer(1000), 8])
+  return () => Dataset.fromFiles('mem://toys/*.toy', { format: toyFormat() as never, store: store as never, options: { readBytes: 1 + sizes.integer(600), cacheBytes: 1 + sizes.integer(2000) } satisfies ToyOptions as never })
+}
+
+type ToySource = ReturnType<ReturnType<typeof toyRows>>
+
+/** What is between the rows and a number of each: selections, shuffles, transforms of whole batches. */
+const OF_ROWS: readonly ((rng: Rng) => (rows: ToySource, knobs: Knobs) => Dataset<number>)[] = [
+  () => rows => rows.map(({ z }) => -z),
+  rng => { const [count, most] = [rng.integer(20), 1 + rng.integer(40)]; return rows => rows.skip(count).take(most).map(({ z }) => -z) },
+  rng => { const shards = 1 + rng.integer(4); const index = rng.integer(shards); return rows => rows.shard(shards, index).map(({ z }) => -z) },
+  () => rows => rows.shuffle().map(({ z }) => -z),
+  rng => { const size = 1 + rng.integer(7); return rows => rows.batch(size).unbatch().map(({ z }) => -z) },
+  rng => { const size = 1 + rng.integer(7); const times = 1 + rng.integer(2); return rows => rows.repeat(times).batch(size, { dropRemainder: true }).map(({ y }) => y.data.reduce((sum, x) => sum + x, 0)) },
+  rng => {
+    const size = 1 + rng.integer(7)
+    const shuffled = rng.bernoulli()
+    return (rows, knobs) => (shuffled ? rows.shuffle(5) : rows.skip(1)).map(normalize({ x: { scale: 2 } }), { parallel: knobs.parallel() }).map(cast({ y: 'float64' })).prefetch(knobs.buffer()).batch(size).map(({ x, y }) => (x.data[0] as number) + (y.data[0] as number))
+  }
+]
+
 const SOURCES: readonly ((rng: Rng) => () => Dataset<number>)[] = [
   rng => { const count = length(rng, 80); return () => Dataset.range(count) },
   rng => { const items = Array.from({ length: length(rng, 40) }, () => rng.integer(100)); return () => Dataset.from(items) },
   rng => { const count = length(rng, 60); return () => Dataset.from(function* source() { for (let i = 0; i < count; i++) yield i }) },
+  rng => {
+    const rows = toyRows(rng)
+    const numbers = OF_ROWS[rng.integer(OF_ROWS.length)]?.(rng) as ReturnType<(typeof OF_ROWS)[number]>
+    const knobs = knobsOf(new Rng([rng.integer(1000), 7]))
+    return () => numbers(rows(), knobs)
+  },
   rng => { const count = length(rng, 60); return () => Dataset.from(async function* source() { for (let i = 0; i < count; i++) { await waitFor(i % 3); yield i } }) }
 ]
 

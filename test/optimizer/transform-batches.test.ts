@@ -40,7 +40,7 @@ describe('declarative transforms below a batch', () => {
   })
   describe('of tables', () => {
     let store: Awaited<ReturnType<typeof toyStore>>
-    const make = (): Dataset<unknown> => Dataset.fromFiles<{ x: never }, unknown>('mem://toys/*.toy', { format: toyFormat(), store }).map(normalize({ x: { scale: 2 } })).batch(4)
+    const make = (): Dataset<unknown> => Dataset.fromFiles<{ x: never }, unknown>('mem://toys/*.toy', { format: toyFormat() as never, store }).map(normalize({ x: { scale: 2 } })).batch(4)
     test('get stacked rows, and errors of the file leave the rows around them', async () => {
       store = await toyStore({ rows: 9 }, { rows: 8, blockRows: 2, bad: [3] })
       expect(runs(make())).toMatch(/stacked/)

@@ -47,8 +47,8 @@ export function toyFormat(asked: Asked = { reads: [], open: 0 }): Format<unknown
           if (sequential && ++reading > 1) throw new Error('a sequential table was read twice at once')
           asked.reads.push({ start, count })
           await Promise.resolve()
-          signal.throwIfAborted()
           reading--
+          signal.throwIfAborted()
           for (const row of bad) if (row >= start && row < start + count) throw new MillraceError('Corrupt', `row ${row} is bad`, { uri: source.uri, offset: row })
           fill(columns, start, count, at, first)
         },

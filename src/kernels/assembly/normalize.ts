@@ -7,7 +7,9 @@
  * Sixteen values at a time, also when fewer are left: up to 15 values of nonsense are read and written behind the last one.
  */
 
-export function scaleBiasBytes(from: usize, count: usize, scale: usize, bias: usize, channels: usize, step: usize, to: usize): void {
+export function scaleBiasBytes(
+  from: usize, count: usize, scale: usize, bias: usize, channels: usize, step: usize, to: usize
+): void {
   const wrap = channels << 2
   const move = step << 2
   let channel: usize = 0

@@ -1,8 +1,8 @@
 /**
  * The inverse of HDF5's byte shuffle, for items of 2, 4, 8 and 16 bytes. AssemblyScript, built by ../build.mjs.
  *
- * `from` holds one plane per byte of an item, `stride` bytes apart: byte k of item i is at `from + k * stride + i`. Interleaving two
- * planes gives one plane of twice as wide units, so that log2(itemBytes) rounds of interleaving give the items.
+ * `from` holds one plane per byte of an item, `stride` bytes apart: byte k of item i is at `from + k * stride + i`. Interleaving
+ * two planes gives one plane of twice as wide units, so that log2(itemBytes) rounds of interleaving give the items.
  *
  * Sixteen items at a time, also when fewer are left: up to 15 items of nonsense are read and written behind the last one.
  */

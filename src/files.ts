@@ -1,0 +1,48 @@
+import { describe } from './array/nest.js'
+import type { Format } from './format.js'
+import { ALL, type ReadFilesParams } from './operators/read-files.js'
+import { checkFormat, formatParams, listUris, openUri } from './resolve.js'
+import type { Store } from './store.js'
+import type { Json, NdArray } from './types.js'
+
+/**
+ * One row of one array: an NdArray view without the first axis; a plain number, boolean, bigint or string where that axis was the only
+ * one and the dtype is float32, bool, int64 or string.
+ */
+export type RowValue = number | boolean | bigint | string | NdArray
+
+/** How files are to be read. */
+export interface FilesRequest {
+  readonly files: string | readonly string[]
+  readonly format: string | Format<never, never>
+  readonly options?: unknown
+  readonly store?: Store | undefined
+  /** What in the options decides which elements come out. */
+  readonly meaning?: Json
+}
+
+/** The params of `readFiles` for files of a format. Nothing is looked up before they are read. */
+export function filesParams(where: string, { files, format, options, store, meaning }: FilesRequest): ReadFilesParams {
+  const patterns = checkPatterns(where, files)
+  checkFormat(format)
+  return {
+    patterns,
+    list: signal => listUris(patterns, store, signal),
+    openFile: (uri, signal) => openUri(store === undefined ? uri : { store, uri }, { signal }),
+    ...formatParams(format as string | Format<unknown>),
+    options,
+    meaning,
+    transient: false,
+    stacked: false,
+    selection: ALL
+  }
+}
+
+/** Names of files: at least one, and no empty one. */
+export function checkPatterns(where: string, patterns: string | readonly string[]): readonly string[] {
+  if (typeof patterns !== 'string' && !Array.isArray(patterns)) throw new TypeError(`${where}: files must be a name or an array of names, got ${describe(patterns)}${(patterns as unknown as { href?: string }).href === undefined ? '' : ': pass its href'}`)
+  const list = typeof patterns === 'string' ? [patterns] : [...(patterns as readonly string[])]
+  if (list.length === 0) throw new RangeError(`${where}: no files are named`)
+  for (const pattern of list) if (typeof pattern !== 'string' || pattern === '') throw new TypeError(`${where}: a file name must be a string that is not empty, got ${JSON.stringify(pattern)}`)
+  return list
+}
