@@ -47,7 +47,7 @@ export interface BatchPool {
    * array, or with a view of its front in its place. Returns the array.
    */
   lend<A extends DataOf[DType]>(data: A): A
-  /** Forgets all memory; what is released later is left to the garbage collector. */
+  /** Lets go of all memory; what is released later is left to the garbage collector. */
   close(): void
 }
 
@@ -59,12 +59,23 @@ const LEAST_BYTES = 1 << 14
 /** What a pool holds at most: a consumer has a few batches at a time, and one of them at most is being filled. */
 const MOST_ARRAYS = 64
 const MOST_BYTES = 2 ** 30
+const MEMO = 'batch pool'
 
-/** Makes a pool for the batches of one cursor. Memory: what was released, at most 64 arrays and 1 GiB. */
-export function batchPool(limits: { readonly arrays?: number; readonly bytes?: number } = {}): BatchPool {
-  const { arrays = MOST_ARRAYS, bytes = MOST_BYTES } = limits
-  let free: ArrayBufferLike[] = []
-  let freeBytes = 0
+/** How {@link batchPool} makes a pool. */
+export interface BatchPoolOptions {
+  /** Most arrays that are kept. @default 64 */
+  readonly arrays?: number
+  /** Most bytes that are kept. @default 1 GiB */
+  readonly bytes?: number
+  /** Where a pool leaves its memory when it is closed, for the one that is made next. It is held weakly. Default: nowhere. */
+  readonly memo?: Map<string, unknown>
+}
+
+/** Makes a pool for the batches of one cursor. Memory: what was released, within the bounds. */
+export function batchPool({ arrays = MOST_ARRAYS, bytes = MOST_BYTES, memo }: BatchPoolOptions = {}): BatchPool {
+  let free = (memo?.get(MEMO) as WeakRef<ArrayBufferLike[]> | undefined)?.deref() ?? []
+  memo?.delete(MEMO)
+  let freeBytes = free.reduce((sum, { byteLength }) => sum + byteLength, 0)
   let open = true
 
   const give = (memory: ArrayBufferLike): void => {
@@ -100,6 +111,7 @@ export function batchPool(limits: { readonly arrays?: number; readonly bytes?: n
       return data
     },
     close() {
+      if (open && free.length > 0) memo?.set(MEMO, new WeakRef(free))
       open = false
       free = []
       freeBytes = 0

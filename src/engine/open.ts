@@ -242,14 +242,14 @@ function openRandomAccess<T>(node: PlanNode<T>, iteration: Iteration, place: Pla
   const open = (inputs: (RandomAccess | null)[]): MaybePromise<RandomAccess<T> | null> =>
     chain(randomAccess.call(node.op, { params: node.params, inputs, ctx }) as MaybePromise<RandomAccess<T> | null>, access => {
       if (access !== null || inputs.every(input => input?.close === undefined)) return access
-      return Promise.all(inputs.map(input => input?.close?.())).then(() => null)
+      return Promise.all(inputs.map(async input => input?.close?.())).then(() => null)
     })
   return inputs.some(isPromise) ? allOrNone(inputs).then(open) : open(inputs as (RandomAccess | null)[])
 }
 
 /** What all of them resolve to. When one fails, the others are closed. */
 async function allOrNone(inputs: readonly MaybePromise<RandomAccess | null>[]): Promise<(RandomAccess | null)[]> {
-  const outcomes = await Promise.allSettled(inputs)
+  const outcomes = await Promise.allSettled(inputs.map(async input => input))
   const failure = outcomes.find(outcome => outcome.status === 'rejected')
   if (failure === undefined) return outcomes.map(outcome => (outcome as PromiseFulfilledResult<RandomAccess | null>).value)
   for (const outcome of outcomes) if (outcome.status === 'fulfilled') await outcome.value?.close?.()

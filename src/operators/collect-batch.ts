@@ -26,7 +26,7 @@ export const collectBatch: Operator<CollectBatchParams> = {
 
   open({ params: { batch: { size, dropRemainder, numbers }, decode }, node, saved, savedInputs, ctx }) {
     const [inputNode] = node.inputs
-    const pool = batchPool()
+    const pool = batchPool({ memo: ctx.memo })
     const collector = decode.op.collector?.(decode.params, { rows: size, numbers, pool })
     const stage = decode.op.stage?.(decode.params)
     if (inputNode === undefined || collector === undefined || !stage) throw new TypeError('decode+batch needs an input and an operator with a stage and a collector')

@@ -1,10 +1,13 @@
 import type { RandomAccess } from '../plan/operator.js'
-import { countOf, openFile, type OpenFile } from './open-file.js'
+import { blockCache } from '../table/block-cache.js'
+import { asTableReader, countOf, openFile, type OpenFile } from './open-file.js'
 import type { ReadFilesParams } from './read-files.js'
 import { selectedCount } from './select.js'
 
 /** Files that are kept open. */
 const OPEN_FILES = 64
+/** Bytes of decoded blocks of all files together. */
+const CACHE_BYTES = 256 << 20
 /** Files that are opened, or read, at the same time. */
 const AT_ONCE = 8
 
@@ -14,8 +17,13 @@ export async function filesAccess(params: ReadFilesParams, signal: AbortSignal):
   const kept = new Map<string, Promise<OpenFile>>() // those used last, last
   const busy = new Map<string, number>()
 
+  const cache = blockCache(CACHE_BYTES)
+  const shared = (file: OpenFile): OpenFile => {
+    asTableReader(file.reader)?.useCache(cache)
+    return file
+  }
   const acquire = (uri: string): Promise<OpenFile> => {
-    const file = kept.get(uri) ?? openFile(params, uri, signal)
+    const file = kept.get(uri) ?? openFile(params, uri, signal).then(shared)
     kept.delete(uri)
     kept.set(uri, file)
     busy.set(uri, (busy.get(uri) ?? 0) + 1)
@@ -48,7 +56,7 @@ export async function filesAccess(params: ReadFilesParams, signal: AbortSignal):
     const all = [...kept.values()]
     kept.clear()
     const outcomes = await Promise.allSettled(all.map(async file => (await file.catch(() => undefined))?.close()))
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason // eslint-disable-line @typescript-eslint/only-throw-error -- what closing threw
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
 
   /** Ordinal of the first element of each file, and the number of all. */

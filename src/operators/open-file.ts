@@ -25,12 +25,9 @@ export async function openFile({ openFile, format, options }: FilesOfFormat, uri
   const sources: ByteSource[] = []
   let reader: FormatReader<unknown> | undefined
   const close = async (): Promise<void> => {
-    try {
-      await reader?.close?.()
-    } finally {
-      const outcomes = await Promise.allSettled(sources.splice(0).map(source => source.close()))
-      for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason // eslint-disable-line @typescript-eslint/only-throw-error -- what closing threw
-    }
+    const [ofReader] = await Promise.allSettled([reader?.close?.()])
+    const ofSources = await Promise.allSettled(sources.splice(0).map(source => source.close()))
+    for (const outcome of [ofReader, ...ofSources]) if (outcome.status === 'rejected') throw outcome.reason
   }
   try {
     const source = await openFile(uri, signal)

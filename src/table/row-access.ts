@@ -1,4 +1,5 @@
 import { slicer } from '../array/slice.js'
+import type { BlockCache } from './block-cache.js'
 import { allocateColumns, bytesPerRow, gatherRows } from './columns.js'
 import type { Columns, Table } from './table.js'
 
@@ -7,14 +8,16 @@ const GAP_BYTES = 16 << 10
 /** The most bytes of one range. */
 const RANGE_BYTES = 1 << 20
 /** Ranges, or blocks, that are read at the same time. */
-const IN_FLIGHT = 16
+const IN_FLIGHT = 32
 const BLOCKS_IN_FLIGHT = 4
+/** A table is read in blocks once a row out of so many was asked for. */
+const ENOUGH = 16
 
 /** Rows by ordinal, in the order of the ordinals. */
 export type RowAccess = (ordinals: readonly number[], options: { readonly signal: AbortSignal }) => Promise<unknown[]>
 
 /** Access by ordinal to a table whose rows cost what their bytes cost: neighbouring rows are one range. */
-export function directAccess(table: Table): RowAccess {
+function directAccess(table: Table): RowAccess {
   const rowBytes = bytesPerRow(table.spec)
   const gap = Math.floor(GAP_BYTES / rowBytes)
   const most = Math.max(1, Math.floor(RANGE_BYTES / rowBytes))
@@ -41,44 +44,54 @@ export function directAccess(table: Table): RowAccess {
   }
 }
 
-/** Access by ordinal to a table whose rows come in blocks: blocks stay in memory, those used last, up to `cacheBytes`. */
-export function blockAccess(table: Table, cacheBytes: number): RowAccess {
-  const blockBytes = bytesPerRow(table.spec) * Math.min(table.blockRows, table.rows)
-  const most = Math.max(1, Math.floor(cacheBytes / blockBytes))
-  const kept = new Map<number, Columns>()
-  const free: Columns[] = []
+/** Access by ordinal by blocks of so many rows, which stay in the cache. */
+export function blockAccess(table: Table, blockRows: number, cache: BlockCache): RowAccess {
+  const most = Math.min(blockRows, table.rows)
+  const bytes = bytesPerRow(table.spec) * most
   return async (ordinals, options) => {
     const columns = allocateColumns(table.spec, ordinals.length)
     const byBlock = new Map<number, number[]>() // places in `ordinals`
     ordinals.forEach((ordinal, place) => {
-      const block = Math.floor(ordinal / table.blockRows)
+      const block = Math.floor(ordinal / blockRows)
       const places = byBlock.get(block)
       if (places === undefined) byBlock.set(block, [place])
       else places.push(place)
     })
-    const take = (block: number, from: Columns, places: readonly number[]): void => {
-      kept.delete(block)
-      kept.set(block, from)
-      gatherRows(from, places.map(place => (ordinals[place] as number) - block * table.blockRows), columns, places)
-    }
+    const take = (block: number, from: Columns, places: readonly number[]): void =>
+      gatherRows(from, places.map(place => (ordinals[place] as number) - block * blockRows), columns, places)
     const missing: [number, readonly number[]][] = []
     for (const [block, places] of byBlock) {
-      const from = kept.get(block)
+      const from = cache.find(table, block)
       if (from === undefined) missing.push([block, places])
       else take(block, from, places)
     }
     await eachOf(missing, BLOCKS_IN_FLIGHT, async ([block, places]) => {
-      while (kept.size >= most) {
-        const [oldest, memory] = kept.entries().next().value as [number, Columns]
-        kept.delete(oldest)
-        if (free.length < BLOCKS_IN_FLIGHT) free.push(memory)
+      const start = block * blockRows
+      const memory = cache.room(table, bytes) ?? allocateColumns(table.spec, most)
+      try {
+        await table.read(start, Math.min(blockRows, table.rows - start), memory, 0, options)
+      } catch (error) {
+        cache.release(bytes)
+        throw error
       }
-      const start = block * table.blockRows
-      const memory = free.pop() ?? allocateColumns(table.spec, Math.min(table.blockRows, table.rows))
-      await table.read(start, Math.min(table.blockRows, table.rows - start), memory, 0, options)
+      cache.add(table, block, bytes, memory)
       take(block, memory, places)
     })
     return rowsOf(columns, ordinals.length)
+  }
+}
+
+/**
+ * Access by ordinal to a table whose rows cost what their bytes cost: by ranges at first, by whole blocks that are kept once so much of
+ * it was asked for that all of it is going to be, if the cache can hold that.
+ */
+export function adaptiveAccess(table: Table, blockRows: number, cache: BlockCache): RowAccess {
+  const ranges = directAccess(table)
+  const blocks = bytesPerRow(table.spec) * table.rows <= cache.mostBytes ? blockAccess(table, blockRows, cache) : ranges
+  let asked = 0
+  return (ordinals, options) => {
+    asked += ordinals.length
+    return (asked * ENOUGH > table.rows ? blocks : ranges)(ordinals, options)
   }
 }
 

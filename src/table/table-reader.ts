@@ -3,7 +3,8 @@ import type { FormatChunk, FragmentReadOptions } from '../format.js'
 import type { Json } from '../types.js'
 import { blockReads, type Block, type BlockReads } from './block-reads.js'
 import { allocateColumns, bytesPerRow, copyRows, firstRows } from './columns.js'
-import { blockAccess, directAccess, rowsOf } from './row-access.js'
+import { blockCache, type BlockCache } from './block-cache.js'
+import { adaptiveAccess, blockAccess, rowsOf, type RowAccess } from './row-access.js'
 import type { StackedRun, Table, TableReader } from './table.js'
 
 /** How {@link tableReader} reads. */
@@ -34,6 +35,7 @@ export function tableReader(table: Table, options: TableReaderOptions): TableRea
   const unitBytes = rowBytes * table.blockRows
   const blockRows = table.blockRows * Math.max(1, Math.floor(readBytes / unitBytes))
   const ahead = table.sequential === true ? Math.max(2, Math.floor(SEQUENTIAL_AHEAD_BYTES / (blockRows * rowBytes))) : AHEAD
+  let cache: BlockCache | undefined
 
   const reads = (fragment: number, { from, signal }: FragmentReadOptions): BlockReads => {
     if (fragment !== 0) throw new RangeError(`${uri} has one fragment, 0; there is no fragment ${fragment}`)
@@ -63,15 +65,21 @@ export function tableReader(table: Table, options: TableReaderOptions): TableRea
     stacked: (fragment, readOptions) => stackedRun(table, reads(fragment, readOptions)),
     seek: (_, ordinal) => ordinal,
     ...(table.sequential !== true && { get: rowsByOrdinal() }),
+    useCache(shared) {
+      cache = shared
+    },
     async close() {
+      cache?.forget(table)
       await table.close?.()
     }
   }
 
   function rowsByOrdinal(): NonNullable<TableReader['get']> {
-    const access = table.blockRows === 1 ? directAccess(table) : blockAccess(table, cacheBytes)
+    let access: RowAccess | undefined
     return (fragment, ordinals, { signal }) => {
       if (fragment !== 0) throw new RangeError(`${uri} has one fragment, 0; there is no fragment ${fragment}`)
+      cache ??= blockCache(cacheBytes)
+      access ??= table.blockRows === 1 ? adaptiveAccess(table, blockRows, cache) : blockAccess(table, table.blockRows, cache)
       return access(ordinals, { signal })
     }
   }

@@ -1,4 +1,5 @@
 import type { FormatReader, FragmentReadOptions } from '../format.js'
+import type { BlockCache } from './block-cache.js'
 import type { LeafSpec, NdArray } from '../types.js'
 
 /** The structure of one row: a leaf, or an object of leaves. Shapes are without the axis of the rows, and all their lengths are known. */
@@ -50,4 +51,6 @@ export interface StackedRun {
 export interface TableReader extends FormatReader<unknown> {
   /** The rows of a fragment, stacked. */
   stacked(fragment: number, options: FragmentReadOptions): StackedRun
+  /** Makes `get` keep its blocks in a cache that several readers share; to be called before it. */
+  useCache(cache: BlockCache): void
 }

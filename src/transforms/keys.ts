@@ -88,5 +88,5 @@ function checkKeys(where: string, keys: readonly string[]): readonly string[] {
   const list = keys as readonly unknown[]
   for (const key of list) if (typeof key !== 'string') throw new TypeError(`${where}: a key must be a string, got ${typeof key}`)
   if (new Set(list).size < list.length) throw new TypeError(`${where}: a key stands twice in ${list.join(', ')}`)
-  return Object.freeze(keys.slice())
+  return Object.freeze(list.slice() as string[])
 }

@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly values: string; readonly ty
   array: { values: 'errors', types: 'types' },
   example: { values: 'array errors', types: 'types' },
   plan: { values: 'errors', types: 'array types util' },
-  operators: { values: 'array errors example plan util', types: 'format store table types' },
+  operators: { values: 'array errors example plan table util', types: 'format store types' },
   optimizer: { values: 'operators plan' },
   engine: { values: 'errors plan util', types: 'types' },
   store: { values: 'errors' },

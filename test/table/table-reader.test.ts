@@ -141,6 +141,13 @@ describe('access by ordinal', () => {
     expect(values(await make().shard(1000, 7).toArray())).toEqual([7, 1007, 2007, 3007])
     expect(format.asked.reads.reduce((sum, { count }) => sum + count, 0)).toBe(4)
   })
+  test('reads whole blocks once it is plain that all is wanted, and no more than fits into the cache', async () => {
+    const { make, format } = await toys([{ rows: 4000 }])
+    await make().shuffle().batch(50).toArray()
+    expect(format.asked.reads.length).toBeLessThan(300)
+    const files = await toys([{ rows: 3, blockRows: 2 }, { rows: 5 }, { rows: 9, blockRows: 4 }])
+    expect(values(await files.make().shuffle().toArray()).sort((a, b) => a - b)).toEqual(upTo(17))
+  })
   test('is not there for a stream, which is shuffled in a buffer', async () => {
     const { make } = await toys([{ rows: 9, sequential: true, blockRows: 3 }])
     expect(values(await make().shuffle({ seed: 1 }).toArray()).sort((a, b) => a - b)).toEqual(upTo(9))
