@@ -37,8 +37,8 @@ import { fingerprint } from './plan/fingerprint.js'
 import { cardinality, nodesOf, planNode, type Planned, type PlanNode } from './plan/node.js'
 import type { ElementContext, Operator } from './plan/operator.js'
 import {
-  listUris, resolveFixedLengthOptions, resolveHdf5Options, resolveIdxOptions, resolveNpyOptions, resolveRawOptions, resolveTfrecordOptions,
-  type FixedLengthOptions, type Hdf5Options, type IdxOptions, type NpyOptions, type RawOptions, type TfrecordOptions
+  listUris, resolveFixedLengthOptions, resolveHdf5Options, resolveIdxOptions, resolveNpyOptions, resolveNpzOptions, resolveRawOptions, resolveTfrecordOptions,
+  type FixedLengthOptions, type Hdf5Options, type IdxOptions, type NpyOptions, type NpzOptions, type RawOptions, type TfrecordOptions
 } from './resolve.js'
 import type { Cardinality, ElementSpec, Leaf, MaybePromise } from './types.js'
 import { checkPatterns, filesParams, type FilesRequest, type RowValue } from './files.js'
@@ -146,6 +146,18 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
     checkOptions('Dataset.npy', options, ['store', 'element', 'strings', 'fortranBytes'])
     const { store, ...own } = options
     return readDataset('Dataset.npy', { files, format: 'npy', options: resolveNpyOptions(own), store, meaning: [own.element ?? 'row', own.strings ?? 'utf-8'] })
+  }
+
+  /**
+   * The rows of NPZ files: objects with a row of every array, or of those that `keys` names; the arrays need the same first axis. As the rows
+   * of NPY files. Random access where the arrays are not compressed.
+   * @example Dataset.npz('data/*.npz', { keys: { xs: 'images', ys: 'labels' } }).shuffle().batch(128)
+   */
+  static npz<T = { readonly [key: string]: RowValue }>(files: string | readonly string[], options: NpzOptions & StoreOptions = {}): Dataset<T> {
+    checkOptions('Dataset.npz', options, ['store', 'element', 'keys', 'strings', 'fortranBytes', 'maxInflatedBytes', 'maxRowBytes'])
+    const { store, ...own } = options
+    const { element, strings, keys = null } = resolveNpzOptions(own)
+    return readDataset('Dataset.npz', { files, format: 'npz', options: own, store, meaning: [element, strings, keys] })
   }
 
   /**

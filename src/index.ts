@@ -21,13 +21,18 @@ export type { PaddedShape, PaddedShapes, PadValue, PadValues } from './array/pad
 export type { PaddedBatchOptions } from './operators/padded-batch.js'
 export type { WindowOptions } from './operators/window.js'
 export type { Zipped, ZipNest } from './operators/zip.js'
+export type { RowValue } from './files.js'
 export type { ExplainFormat } from './plan/explain.js'
 export type { Planned } from './plan/node.js'
 export type { ElementContext } from './plan/operator.js'
-export type { TfrecordOptions } from './resolve.js'
+export { inspect, type InspectOptions } from './inspect.js'
+export type { FixedLengthOptions, Hdf5Options, IdxOptions, NpyOptions, NpzOptions, RawOptions, TfrecordOptions } from './resolve.js'
 export type {
   Cardinality, DataOf, DType, ElementSpec, Json, Leaf, LeafSpec, MaybePromise, NdArray, Nest, NumericArray, RaggedArray, Shape
 } from './types.js'
 export { defaultMemoryStore, memoryStore, type MemoryStore } from './storage/memory.js'
 export { Rng } from './util/rng.js'
 export { writeTfrecord, type WriteTfrecordOptions, type WriteTfrecordResult } from './write.js'
+export {
+  writeHdf5, writeNpy, writeNpz, writeTfrecordIndex, type Hdf5DatasetSource, type WriteHdf5Options, type WriteNpyOptions, type WriteNpzOptions, type WriteTfrecordIndexOptions
+} from './write-arrays.js'

@@ -2,6 +2,9 @@
  * The only bridge from a URI to a store and from a name to a format. Everything is loaded when it is first asked for, so
  * that a program carries only what it uses and a browser never sees `node:fs`.
  */
+import type { Hdf5Group } from '../formats/hdf5/model.js'
+import type { NpyInfo } from '../formats/npy/inspect.js'
+import type { NpzInfo } from '../formats/npz/inspect.js'
 import { MillraceError } from './errors.js'
 import type { Format } from './format.js'
 import { schemeOf, withoutSecrets } from './storage/uri.js'
@@ -13,6 +16,7 @@ export { resolveOptions as resolveFixedLengthOptions, type FixedLengthOptions } 
 export { resolveOptions as resolveHdf5Options, type Hdf5Options } from '../formats/hdf5/options.js'
 export { resolveOptions as resolveIdxOptions, type IdxOptions } from '../formats/idx/options.js'
 export { resolveOptions as resolveNpyOptions, type NpyOptions } from '../formats/npy/options.js'
+export { resolveOptions as resolveNpzOptions, type NpzOptions } from '../formats/npz/options.js'
 export { resolveOptions as resolveRawOptions, type RawOptions } from '../formats/raw/options.js'
 export { resolveOptions as resolveTfrecordOptions, type TfrecordOptions } from '../formats/tfrecord/options.js'
 
@@ -71,6 +75,26 @@ export async function createWriterAt(uri: string, store: Store | undefined, opti
   return (store ?? (await resolveStore(uri))).createWriter(uri, options)
 }
 
+/** Loads what writes NPY files. */
+export async function loadNpyWriter(): Promise<typeof import('../formats/npy/writer.js').writeNpyTo> {
+  return (await import('../formats/npy/writer.js')).writeNpyTo
+}
+
+/** Loads what writes NPZ files. */
+export async function loadNpzWriter(): Promise<typeof import('../formats/npz/writer.js').writeNpzTo> {
+  return (await import('../formats/npz/writer.js')).writeNpzTo
+}
+
+/** Loads what writes HDF5 files. */
+export async function loadHdf5Writer(): Promise<typeof import('../formats/hdf5/write/write-datasets.js')> {
+  return import('../formats/hdf5/write/write-datasets.js')
+}
+
+/** Loads what writes the index of a TFRecord file. */
+export async function loadTfrecordIndexer(): Promise<typeof import('../formats/tfrecord/index-writer.js').indexTfrecord> {
+  return (await import('../formats/tfrecord/index-writer.js')).indexTfrecord
+}
+
 /** Loads what writes TFRecord files. */
 export async function loadTfrecordWriter(): Promise<typeof import('../formats/tfrecord/writer.js').tfrecordWriter> {
   return (await import('../formats/tfrecord/writer.js')).tfrecordWriter
@@ -103,12 +127,41 @@ export function formatParams(format: string | Format<unknown>): FormatParams {
     : { formatName: format.name, tabular, elementsPerFile, format: () => Promise.resolve(format) }
 }
 
+/** What {@link inspectors} look for. */
+export type FileInfo =
+  | ({ readonly format: 'npy' } & NpyInfo)
+  | ({ readonly format: 'npz' } & NpzInfo)
+  | { readonly format: 'hdf5'; readonly root: Hdf5Group }
+
+/** The name of the format of an opened file, and what looks into it, where there is such a thing. */
+export async function inspectors(source: ByteSource, format: string, signal: AbortSignal): Promise<{
+  readonly name: string
+  readonly look: ((source: ByteSource, signal: AbortSignal) => Promise<FileInfo>) | undefined
+}> {
+  const name = format === 'auto' ? await detectedName(source, signal) : format
+  return { name, look: own(INSPECTORS, name) }
+}
+
+const INSPECTORS: { readonly [format: string]: (source: ByteSource, signal: AbortSignal) => Promise<FileInfo> } = {
+  npy: async (source, signal) => ({ format: 'npy', ...(await (await import('../formats/npy/inspect.js')).inspectNpy(source, { signal })) }),
+  npz: async (source, signal) => ({ format: 'npz', ...(await (await import('../formats/npz/inspect.js')).inspectNpz(source, { signal })) }),
+  async hdf5(source, signal) {
+    const { openHdf5File } = await import('../formats/hdf5/index.js')
+    const file = await openHdf5File(source, { signal, cacheBytes: 0, maxChunkBytes: 2 ** 31 - 17 })
+    return { format: 'hdf5', root: await file.inspect() }
+  }
+}
+
 /** The format of an opened file, by its name and its first bytes. */
 async function detectFormatOf(source: ByteSource, signal: AbortSignal): Promise<Format<unknown>> {
+  return (FORMATS[await detectedName(source, signal)] as FormatEntry).load()
+}
+
+async function detectedName(source: ByteSource, signal: AbortSignal): Promise<string> {
   const { detectFormat, HEAD_BYTES } = await import('../formats/detect.js')
   const head = new Uint8Array(Math.min(HEAD_BYTES, source.byteLength))
   if (head.length > 0) await source.read(0, head, { signal })
-  return (FORMATS[detectFormat(source.uri, formatFor(source.uri), head, source.byteLength)] as FormatEntry).load()
+  return detectFormat(source.uri, formatFor(source.uri), head, source.byteLength)
 }
 
 /**

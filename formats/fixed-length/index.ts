@@ -1,6 +1,6 @@
 /**
  * Records of one length, one after the other, between a header and a footer: what `tf.data.FixedLengthRecordDataset` reads. See
- * `docs/formats/raw.md`.
+ * `docs/formats/fixedLengthRecords.md`.
  */
 import type { Format, FormatReader } from '../../src/format.js'
 import { readSpans } from '../shared/spans.js'
@@ -9,7 +9,7 @@ import { countRecords } from './layout.js'
 import { resolveOptions, type FixedLengthOptions } from './options.js'
 import { readPlain } from './plain.js'
 
-export { resolveOptions as resolveFixedLengthOptions, type FixedLengthOptions } from './options.js'
+export type { FixedLengthOptions } from './options.js'
 
 /**
  * Reads files of records of one length, as bytes. An element is a `Uint8Array` view of the block that was read, never a copy.

@@ -30,8 +30,8 @@ export function limit(place: Place, what: string, advice: string): MillraceError
 }
 
 /** There is nothing under this path. */
-export function notFound(uri: string, path: string, what: string): MillraceError {
-  return new MillraceError('NotFound', `${uri}: ${what}`, { uri, keyPath: path, operation: 'open' })
+export function notFound(place: Place, what: string): MillraceError {
+  return fault('NotFound', place, what, '`inspect()` lists what there is')
 }
 
 function fault(kind: ErrorKind, { uri, offset, path }: Place, what: string, advice: string): MillraceError {

@@ -1,3 +1,4 @@
+import type { MillraceError } from '../../src/format.js'
 import type { Access } from './access.js'
 import { lookup3 } from './checksum.js'
 import { corrupt } from './faults.js'
@@ -5,130 +6,144 @@ import { corrupt } from './faults.js'
 /** An address that is not set. */
 export const UNDEFINED = -1
 
-/** Takes the fields of a structure out of its bytes, in order; every one is checked against the end of the bytes. */
-export interface Fields {
-  /** Where the next field begins, in `bytes`. */
-  readonly at: number
-  /** How many bytes there are behind it. */
-  readonly left: number
-  u8(): number
-  u16(): number
-  u32(): number
-  /** An unsigned number of 1 to 8 bytes; `Corrupt` if it is above 2^53. */
-  uint(byteLength: number): number
-  /** An address; {@link UNDEFINED} when it is not set. */
-  address(): number
-  /** A length; `Corrupt` if it is above 2^53. */
-  length(): number
-  /** A length; `Infinity` when all bits are set, which is how HDF5 writes "unlimited". */
-  lengthOrUnlimited(): number
-  /** A view of the next bytes. */
-  bytes(byteLength: number): Uint8Array
-  /** Text up to a zero byte, which is passed too. */
-  text(): string
-  /** Passes over bytes. */
-  skip(byteLength: number): void
-  /** Checks the four letters that a structure begins with. */
-  signature(letters: string): void
-  /** Checks a version byte, or a type byte. */
-  expect(values: readonly number[], what: string): number
-  /** Checks that the next four bytes are the checksum of everything before them. */
-  checksum(): void
-  /** A `Corrupt` error at the next field. */
-  corrupt(what: string): Error
-}
+/** The bits of every byte are set: how an address that is not set, and a length without bound, are written. */
+const unset = (byteLength: number): number => (byteLength === 8 ? 2 ** 64 : 2 ** (8 * byteLength) - 1)
 
 /**
- * The fields of a structure.
+ * The fields of a structure, taken out of its bytes in order; every one is checked against the end of the bytes.
  * @param address Of the first byte, for errors.
  * @param what Names the structure in errors.
  */
 export function fieldsOf(access: Access, bytes: Uint8Array, address: number, what: string): Fields {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  let at = 0
-  const bad = (problem: string): Error => corrupt(access.place(address + at), `${what}: ${problem}`)
-  /** Where the next field begins; passes over it. */
-  function take(byteLength: number): number {
-    if (!(byteLength <= bytes.length - at)) throw bad('it ends in the middle of a field')
-    at += byteLength
-    return at - byteLength
+  return new Fields(access, bytes, address, what)
+}
+
+/** A class, for one is made for every entry of an index: a tenth of what closures cost. */
+export class Fields {
+  /** Where the next field begins, in `bytes`. */
+  at = 0
+  readonly #access: Access
+  readonly #bytes: Uint8Array
+  readonly #address: number
+  readonly #what: string
+
+  constructor(access: Access, bytes: Uint8Array, address: number, what: string) {
+    this.#access = access
+    this.#bytes = bytes
+    this.#address = address
+    this.#what = what
   }
 
-  function raw(byteLength: number): number {
-    const start = take(byteLength)
-    if (byteLength === 8) return view.getUint32(start, true) + view.getUint32(start + 4, true) * 2 ** 32
-    if (byteLength === 4) return view.getUint32(start, true)
+  /** How many bytes there are behind the last field. */
+  get left(): number {
+    return this.#bytes.length - this.at
+  }
+
+  u8(): number {
+    return this.#bytes[this.#take(1)] ?? 0
+  }
+
+  u16(): number {
+    return this.#raw(2)
+  }
+
+  u32(): number {
+    return this.#raw(4)
+  }
+
+  /** An unsigned number of 1 to 8 bytes; `Corrupt` if it is above 2^53. */
+  uint(byteLength: number): number {
+    return this.#checked(this.#raw(byteLength), byteLength)
+  }
+
+  /** An address; {@link UNDEFINED} when it is not set. */
+  address(): number {
+    return this.#orUnset(this.#access.offsetBytes, UNDEFINED)
+  }
+
+  /** A length; `Corrupt` if it is above 2^53. */
+  length(): number {
+    return this.uint(this.#access.lengthBytes)
+  }
+
+  /** A length; `Infinity` when all bits are set, which is how HDF5 writes "unlimited". */
+  lengthOrUnlimited(): number {
+    return this.#orUnset(this.#access.lengthBytes, Infinity)
+  }
+
+  /** A view of the next bytes. */
+  bytes(byteLength: number): Uint8Array {
+    const start = this.#take(byteLength)
+    return this.#bytes.subarray(start, start + byteLength)
+  }
+
+  /** Text up to a zero byte, which is passed too. */
+  text(): string {
+    const end = this.#bytes.indexOf(0, this.at)
+    if (end < 0) throw this.corrupt('a text has no end')
+    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(this.#bytes.subarray(this.at, end))
+    this.at = end + 1
+    return text
+  }
+
+  /** Passes over bytes. */
+  skip(byteLength: number): void {
+    this.#take(byteLength)
+  }
+
+  /** Checks the four letters that a structure begins with. */
+  signature(letters: string): void {
+    for (let i = 0; i < letters.length; i++) {
+      if (this.#bytes[this.at + i] !== letters.charCodeAt(i)) throw this.corrupt(`it does not begin with '${letters}'`)
+    }
+    this.at += letters.length
+  }
+
+  /** Checks a version byte, or a type byte. */
+  expect(values: readonly number[], name: string): number {
+    const value = this.u8()
+    if (values.includes(value)) return value
+    this.at--
+    throw this.corrupt(`${name} ${value} is none of ${values.join(', ')}`)
+  }
+
+  /** Checks that the next four bytes are the checksum of everything before them. */
+  checksum(): void {
+    const sum = lookup3(this.#bytes, 0, this.at)
+    if (this.u32() === sum) return
+    this.at = 0
+    throw this.corrupt('its checksum is wrong')
+  }
+
+  /** A `Corrupt` error at the next field. */
+  corrupt(problem: string): MillraceError {
+    return corrupt(this.#access.place(this.#address + this.at), `${this.#what}: ${problem}`)
+  }
+
+  /** Where the next field begins; passes over it. */
+  #take(byteLength: number): number {
+    const start = this.at
+    if (!(byteLength <= this.#bytes.length - start)) throw this.corrupt('it ends in the middle of a field')
+    this.at = start + byteLength
+    return start
+  }
+
+  #raw(byteLength: number): number {
+    const bytes = this.#bytes
+    const start = this.#take(byteLength)
     let value = 0
-    for (let i = byteLength - 1; i >= 0; i--) value = value * 256 + view.getUint8(start + i)
+    for (let i = start + byteLength - 1; i >= start; i--) value = value * 256 + (bytes[i] ?? 0)
     return value
   }
 
-  function uint(byteLength: number): number {
-    const value = raw(byteLength)
+  #orUnset(byteLength: number, instead: number): number {
+    const value = this.#raw(byteLength)
+    return value === unset(byteLength) ? instead : this.#checked(value, byteLength)
+  }
+
+  #checked(value: number, byteLength: number): number {
     if (value <= Number.MAX_SAFE_INTEGER) return value
-    at -= byteLength
-    throw bad(`a number of ${value} is not possible`)
+    this.at -= byteLength
+    throw this.corrupt(`a number of ${value} is not possible`)
   }
-
-  /** Two readings of "all bits set" for 8 bytes: 2^64 - 1 is 2^64 as a number. */
-  const unset = (byteLength: number): number => (byteLength === 8 ? 2 ** 64 : 2 ** (8 * byteLength) - 1)
-
-  function orUnset(byteLength: number, instead: number): number {
-    const value = raw(byteLength)
-    if (value === unset(byteLength)) return instead
-    if (value <= Number.MAX_SAFE_INTEGER) return value
-    at -= byteLength
-    throw bad(`a number of ${value} is not possible`)
-  }
-
-  const fields: Fields = {
-    get at() {
-      return at
-    },
-    get left() {
-      return bytes.length - at
-    },
-    u8: () => view.getUint8(take(1)),
-    u16: () => view.getUint16(take(2), true),
-    u32: () => view.getUint32(take(4), true),
-    uint,
-    address: () => orUnset(access.offsetBytes, UNDEFINED),
-    length: () => uint(access.lengthBytes),
-    lengthOrUnlimited: () => orUnset(access.lengthBytes, Infinity),
-    bytes(byteLength) {
-      const start = take(byteLength)
-      return bytes.subarray(start, start + byteLength)
-    },
-    text() {
-      const end = bytes.indexOf(0, at)
-      if (end < 0) throw bad('a text has no end')
-      const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(at, end))
-      at = end + 1
-      return text
-    },
-    skip(byteLength) {
-      take(byteLength)
-    },
-    signature(letters) {
-      for (let i = 0; i < letters.length; i++) {
-        if (bytes[at + i] !== letters.charCodeAt(i)) throw bad(`it does not begin with '${letters}'`)
-      }
-      at += letters.length
-    },
-    expect(values, name) {
-      const value = fields.u8()
-      if (values.includes(value)) return value
-      at--
-      throw bad(`${name} ${value} is none of ${values.join(', ')}`)
-    },
-    checksum() {
-      const sum = lookup3(bytes, 0, at)
-      const stored = fields.u32()
-      if (stored === sum) return
-      at = 0
-      throw bad('its checksum is wrong')
-    },
-    corrupt: bad
-  }
-  return fields
 }

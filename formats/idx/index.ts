@@ -7,7 +7,7 @@ import { MAGIC_BYTES, MOST_HEADER_BYTES, parseHeader, type IdxHeader } from './h
 import { resolveOptions, type IdxOptions } from './options.js'
 import { compressedTable, plainTable } from './tables.js'
 
-export { resolveOptions as resolveIdxOptions, type IdxOptions } from './options.js'
+export type { IdxOptions } from './options.js'
 
 /** Rows above this are refused: memory is taken for a whole one. */
 const LARGEST_ROW = 2 ** 30
@@ -23,7 +23,7 @@ const MOST_INFLATION = 1032
  */
 export const idx: Format<unknown, IdxOptions> = {
   name: 'idx',
-  extensions: ['idx1-ubyte', 'idx2-ubyte', 'idx3-ubyte', 'idx4-ubyte'],
+  extensions: ['idx', 'idx1-ubyte', 'idx2-ubyte', 'idx3-ubyte', 'idx4-ubyte'],
   tabular: true,
   async open(source, options, { signal }) {
     const { readBytes, compression } = resolveOptions(options)

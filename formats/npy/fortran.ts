@@ -29,7 +29,7 @@ export async function readFortran(
   const lanes = product(inner)
   const laneBytes = (shape[0] ?? 1) * item.bytes
   const close = laneBytes - count * item.bytes <= GAP_BYTES
-  const lanesPerRead = close ? Math.max(1, Math.floor((PIECE_BYTES - count * item.bytes) / laneBytes) + 1) : 1
+  const lanesPerRead = close ? Math.min(lanes, Math.max(1, Math.floor((PIECE_BYTES - count * item.bytes) / laneBytes) + 1)) : 1
   const rowsPerRead = lanesPerRead > 1 ? count : Math.max(1, Math.min(count, Math.floor(PIECE_BYTES / item.bytes)))
   const pieces = piecesOf(lanes, lanesPerRead, count, rowsPerRead)
   const places = placesInRow(inner)
@@ -59,7 +59,8 @@ export async function readFortran(
     }
   }
 
-  const readers = Array.from({ length: region.ordered ? 1 : DEPTH }, readPieces)
+  const reads = Math.ceil(lanes / lanesPerRead) * Math.ceil(count / rowsPerRead)
+  const readers = Array.from({ length: region.ordered ? 1 : Math.min(DEPTH, reads) }, readPieces)
   const failure = (await Promise.allSettled(readers)).find((outcome) => outcome.status === 'rejected')
   if (failure !== undefined) throw failure.reason
 }

@@ -14,6 +14,8 @@ export interface Region {
   readonly ordered: boolean
   /** Fills `into` with the bytes from `offset` of the region on. */
   read(offset: number, into: Uint8Array, signal: AbortSignal): Promise<void>
+  /** True for an error after which nothing further behind can be read. */
+  final?(error: object): boolean
 }
 
 /** A whole file. */

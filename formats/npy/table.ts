@@ -41,7 +41,12 @@ export function tableOf(uri: string, arrays: readonly NamedArray[], options: Pic
     sequential: ordered && !whole,
     read(start, count, columns, at, { signal }) {
       if (!ordered) return readAll(start, count, columns, at, signal)
-      const reading = before.then(() => readAll(start, count, columns, at, signal))
+      const reading = before.then(() => readAll(start, count, columns, at, signal)).catch((error: unknown) => {
+        if (typeof error === 'object' && error !== null && arrays.some(({ array }) => array.region.final?.(error) === true)) {
+          Object.defineProperty(error, 'next', { value: rows, enumerable: true, configurable: true })
+        }
+        throw error
+      })
       before = reading.catch(() => undefined)
       return reading
     }
@@ -89,7 +94,7 @@ function blockRows(arrays: readonly NamedArray[], rows: number, fortranBytes: nu
   const strewn = arrays.filter(({ array }) => array.fortran)
   if (strewn.length === 0) return 1
   const rowBytes = strewn.reduce((sum, { array }) => sum + array.itemsPerRow * array.header.item.bytes, 0)
-  return Math.min(rows, Math.max(1, Math.floor(fortranBytes / rowBytes)))
+  return Math.max(1, Math.min(rows, Math.floor(fortranBytes / rowBytes)))
 }
 
 /** Calls a function for every item, so many at a time; waits for all that were begun, then throws the first failure. */

@@ -4,7 +4,7 @@
 import { MillraceError, type ByteSource, type Format, type Json } from '../../src/format.js'
 import { resolveOptions, type RawOptions, type ResolvedRawOptions } from './options.js'
 
-export { resolveOptions as resolveRawOptions, type RawOptions } from './options.js'
+export type { RawOptions } from './options.js'
 
 /** An object and where it is. */
 export interface RawObject {

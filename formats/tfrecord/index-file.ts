@@ -8,7 +8,7 @@ import { maskedCrc32c, type ByteSource, type FormatContext } from '../../src/for
 import { readSpans } from '../shared/spans.js'
 import { readDaliIndex } from './dali-index.js'
 import { detectCompression, HEAD_BYTES } from './detect.js'
-import { corruptData, tooLarge, truncated } from './faults.js'
+import { corruptData, tooLarge } from './faults.js'
 import { frameTable, type FrameTable } from './frame-table.js'
 import { FOOTER_BYTES, FRAME_BYTES, HEADER_BYTES, lengthAt, lengthIsSound } from './framing.js'
 import { misplaced, noIndex, noIndexOfCompressed, noRecordThere, staleIndex } from './index-faults.js'
@@ -93,7 +93,6 @@ async function getRecords(
     // The length is always verified: what does not begin here cannot be told from a record otherwise.
     if (!lengthIsSound(frame, 0)) throw noRecordThere(place, index)
     const found = lengthAt(frame, 0)
-    if (found > source.byteLength - place.offset - FRAME_BYTES) throw truncated(place, FRAME_BYTES + found, source.byteLength - place.offset)
     if (found !== length) throw misplaced(place, index, `it has ${found} bytes of data`)
     const footer = HEADER_BYTES + length
     if (options.verify && maskedCrc32c(frame, HEADER_BYTES, footer) !== new DataView(frame.buffer, frame.byteOffset + footer, FOOTER_BYTES).getUint32(0, true)) {

@@ -1,4 +1,4 @@
-import type { ByteSource } from '../../src/format.js'
+import { takeRecordMemory, type ByteSource, type RecordMemory } from '../../src/format.js'
 
 /** Bytes in order. Calls of `fill` may overlap; they are served in the order in which they were made. */
 export interface ByteStream {
@@ -46,6 +46,8 @@ export interface ReadAhead {
   readonly reuse: boolean
   /** Room before `start` of each block. */
   readonly headroom: number
+  /** The memory that all blocks lie in, where a kernel can cut records without copying them; `null` for buffers of their own. */
+  readonly memory: RecordMemory | null
   /** The next block, `null` at the end. */
   next(): Promise<Block | null>
   /** Starts the reads that may be under way now. */
@@ -60,13 +62,15 @@ export interface ReadAhead {
 
 /** Two reads under way keep a local disk busy (one leaves it idle while the data are handed over); more gained nothing. */
 const DEPTH = 2
+/** One lent, one being decoded, the others being read. */
+const MOST_BLOCKS = DEPTH + 2
 const MOST_HEADROOM = 2 ** 18
 
 /**
  * Reads a stream in blocks, up to two of them in advance.
  *
  * With `reuse` blocks that were lent come back, so that there are never more than four: one lent, one being decoded, two
- * being read. Without it lent blocks are left to their users.
+ * being read; they lie in one memory. Without it lent blocks are left to their users.
  */
 export function readAhead(stream: ByteStream, options: { readonly blockBytes: number; readonly reuse: boolean }): ReadAhead {
   const blockBytes = Math.min(options.blockBytes, Math.max(stream.left(), 1))
@@ -74,12 +78,14 @@ export function readAhead(stream: ByteStream, options: { readonly blockBytes: nu
   const flights: { readonly bytes: Uint8Array; readonly filled: Promise<number> }[] = []
   const free: Uint8Array[] = []
   const lent: Uint8Array[] = []
+  const stride = (headroom + blockBytes + 63) & ~63
+  const memory = options.reuse ? takeRecordMemory(MOST_BLOCKS * stride) : null
   let owned = 0
 
   function start(): void {
     let bytes = free.pop()
     if (bytes === undefined) {
-      bytes = new Uint8Array(headroom + blockBytes)
+      bytes = memory === null ? new Uint8Array(headroom + blockBytes) : memory.bytes.subarray(owned * stride, owned * stride + headroom + blockBytes)
       owned++
     }
     const filled = stream.fill(bytes.subarray(headroom))
@@ -90,6 +96,7 @@ export function readAhead(stream: ByteStream, options: { readonly blockBytes: nu
   return {
     blockBytes,
     headroom,
+    memory,
     reuse: options.reuse,
     async next() {
       if (flights.length === 0 && stream.left() > 0) start()
@@ -99,7 +106,7 @@ export function readAhead(stream: ByteStream, options: { readonly blockBytes: nu
       return count === 0 ? null : { bytes: flight.bytes, start: headroom, end: headroom + count }
     },
     ahead() {
-      while (flights.length < DEPTH && stream.left() > 0 && (free.length > 0 || owned < DEPTH + 2)) start()
+      while (flights.length < DEPTH && stream.left() > 0 && (free.length > 0 || owned < MOST_BLOCKS)) start()
     },
     retire(block, handedOut) {
       if (!handedOut) free.push(block.bytes)
@@ -109,6 +116,9 @@ export function readAhead(stream: ByteStream, options: { readonly blockBytes: nu
     requested() {
       free.push(...lent.splice(0))
     },
-    close: () => stream.close()
+    async close() {
+      await stream.close()
+      memory?.free()
+    }
   }
 }

@@ -40,10 +40,12 @@ export async function* readRecords(
   }
   const larges = largeBuffers(blocks.reuse, byteLength === Infinity ? 4 * blocks.blockBytes : Infinity)
 
+  const cut = blocks.memory?.scan ?? scan
+
   while (block !== null) {
     signal.throwIfAborted()
     blocks.ahead()
-    const found = scan(block.bytes, block.start, block.end, verify, maxRecordBytes)
+    const found = cut(block.bytes, block.start, block.end, verify, maxRecordBytes)
     const handedOut = found.records.length > 0
     passed(found.end - block.start, found.records.length)
     if (handedOut) {

@@ -22,7 +22,10 @@ function shapeOf(node: PlanNode): Json {
   return node.op.transparent === true ? shapeOf(node.inputs[0] as PlanNode) : node.inputs.map(shapeOf)
 }
 
-/** JSON with sorted keys; functions by their text, transforms by their data, plans by their fingerprint, arrays of numbers by their values. */
+/**
+ * JSON with sorted keys; functions by their text, transforms by their data, plans by their fingerprint, arrays of numbers by
+ * their values.
+ */
 function canonical(value: unknown): string {
   if (typeof value === 'function') return canonicalFunction(value)
   if (typeof value === 'bigint') return `${value}n`

@@ -31,17 +31,17 @@ type CastLeaf<T, D extends CastDType> =
   : never
 
 /**
- * Makes a transform that gives numbers another dtype, as `tf.cast` and NumPy's `astype` do it: integers wrap around, fractions are cut off, and
- * what is rounded goes to the nearest value, ties to even. Floating point beyond the range of an integer dtype becomes the nearest
- * end of it, and NaN becomes 0; C, and so TensorFlow and NumPy, leave that open.
+ * Makes a transform that gives numbers another dtype, as `tf.cast` and NumPy's `astype` do it: integers wrap around, fractions
+ * are cut off, and what is rounded goes to the nearest value, ties to even. Floating point beyond the range of an integer dtype
+ * becomes the nearest end of it, and NaN becomes 0; C, and so TensorFlow and NumPy, leave that open.
  *
  * - NdArrays and typed arrays → NdArray of the same shape; one that has the dtype already is not copied.
- * - Plain numbers (float64 to begin with), booleans and bigints → what a row of that dtype is: a number for float32, a bigint for int64, a
- *   boolean for bool, and an NdArray of rank 0 for all others.
+ * - Plain numbers (float64 to begin with), booleans and bigints → what a row of that dtype is: a number for float32, a bigint
+ *   for int64, a boolean for bool, and an NdArray of rank 0 for all others.
  * - Real numbers → complex ones, without an imaginary part; not the other way.
  *
- * @throws MillraceError `Mismatch` for strings, bytes and missing keys; `Lossy` for a bigint of more than 64 bits. TypeError for a
- * wrong spec.
+ * @throws MillraceError `Mismatch` for strings, bytes and missing keys; `Lossy` for a bigint of more than 64 bits. TypeError
+ * for a wrong spec.
  * @example Dataset.of({ x: new Uint8Array(2).map(() => 3), y: 1n }).map(cast({ y: 'float32' }))
  */
 export function cast<const S extends CastSpec>(spec: S): CastTransform<S> {

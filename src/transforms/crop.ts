@@ -41,10 +41,11 @@ type CroppedLeaf<T, H extends number, W extends number> =
   : never
 
 /**
- * Makes a transform that cuts a part out of images: arrays `[height, width]` or `[…, height, width, channels]` of any dtype. Without
- * `top` and `left` it is the middle, as `tf.image.resize_with_crop_or_pad` has it. The result is a copy.
+ * Makes a transform that cuts a part out of images: arrays `[height, width]` or `[…, height, width, channels]` of any dtype.
+ * Without `top` and `left` it is the middle, as `tf.image.resize_with_crop_or_pad` has it. The result is a copy.
  *
- * @throws MillraceError `Mismatch` when the part is not inside the image, for other values and for missing keys. TypeError or RangeError for a wrong spec.
+ * @throws MillraceError `Mismatch` when the part is not inside the image, for other values and for missing keys. TypeError or
+ * RangeError for a wrong spec.
  * @example Dataset.of({ image: ndarray(new Uint8Array(48), [4, 4, 3]) }).map(crop({ image: { height: 2, width: 2 } }))
  */
 export function crop<const S extends CropSpec>(spec: S): CropTransform<S> {

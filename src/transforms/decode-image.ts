@@ -16,8 +16,8 @@ export interface DecodeImageOptions {
   /** Pixels down. With `width` alone it follows from the shape of the image. @default that of the image */
   readonly height?: number
   /**
-   * What happens when `width` and `height` have another shape than the image: cut off what is too much, add black bars, distort it, or
-   * make it fit into the size or around it, in which case one side has another length. @default 'cover'
+   * What happens when `width` and `height` have another shape than the image: cut off what is too much, add black bars, distort
+   * it, or make it fit into the size or around it, in which case one side has another length. @default 'cover'
    */
   readonly fit?: 'cover' | 'contain' | 'fill' | 'inside' | 'outside'
   /** 1 is grey, 3 is red, green, blue, and 4 has an alpha channel. With fewer, alpha is dropped. @default 3 */
@@ -27,8 +27,8 @@ export interface DecodeImageOptions {
   /** Turn the image as its EXIF orientation says. TensorFlow does not. @default false */
   readonly autoOrient?: boolean
   /**
-   * The least damage that is an error: warnings of the decoder, its errors, or data that end too early; what is damaged less comes as the
-   * decoder made it of what was there. @default 'warning'
+   * The least damage that is an error: warnings of the decoder, its errors, or data that end too early; what is damaged less
+   * comes as the decoder made it of what was there. @default 'warning'
    */
   readonly failOn?: 'warning' | 'error' | 'truncated' | 'none'
   /** No image of more pixels is decoded: small files can hold very large ones. @default 2 ** 27 */
@@ -56,14 +56,14 @@ type ImageShape<S> =
 
 /**
  * Makes a transform that decodes JPEG, PNG and WebP images to arrays `[height, width, channels]`, with the package
- * [sharp](https://sharp.pixelplumbing.com), which has to be installed. It is asynchronous: `parallel` of `map` says how many images are
- * decoded at once, on other threads. Of an animation it is the first picture; 16 bits per channel become 8.
+ * [sharp](https://sharp.pixelplumbing.com), which has to be installed. It is asynchronous: `parallel` of `map` says how many
+ * images are decoded at once, on other threads. Of an animation it is the first picture; 16 bits per channel become 8.
  *
- * A JPEG that is to become smaller is decoded to a smaller size right away, which is faster and differs a little from decoding and resizing.
- * Resizing is by Lanczos's kernel.
+ * A JPEG that is to become smaller is decoded to a smaller size right away, which is faster and differs a little from decoding
+ * and resizing. Resizing is by Lanczos's kernel.
  *
- * @throws MillraceError `Corrupt` for damaged images, `Unsupported` for other formats, `Limit` above `maxPixels`, `MissingPackage` without sharp,
- * `Mismatch` for other values and for missing keys. TypeError or RangeError for a wrong spec.
+ * @throws MillraceError `Corrupt` for damaged images, `Unsupported` for other formats, `Limit` above `maxPixels`,
+ * `MissingPackage` without sharp, `Mismatch` for other values and for missing keys. TypeError or RangeError for a wrong spec.
  */
 export function decodeImage<const S extends DecodeImageSpec = Record<never, never>>(spec: S = {} as S): DecodeImageTransform<S> {
   const tree = resolveSpec('decodeImage', spec, optionsLeaf, resolveOptions)

@@ -33,12 +33,13 @@ export type DecodedRaw<T, S> = S extends { readonly dtype: infer D extends DType
   : { [K in keyof T]: K extends keyof S ? DecodedRaw<T[K], S[K]> : T[K] }
 
 /**
- * Makes a transform that takes bytes for the numbers of an array, in row-major order, as `tf.io.decode_raw` and `numpy.frombuffer` do.
+ * Makes a transform that takes bytes for the numbers of an array, in row-major order, as `tf.io.decode_raw` and
+ * `numpy.frombuffer` do.
  *
  * The array is a view of the bytes where they are aligned and in the byte order of this machine, else a copy.
  *
- * @throws MillraceError `Mismatch` when the bytes do not divide into values or do not fit the shape, when a byte of dtype bool is neither 0 nor 1,
- * for other values and for missing keys. TypeError or RangeError for a wrong spec.
+ * @throws MillraceError `Mismatch` when the bytes do not divide into values or do not fit the shape, when a byte of dtype bool
+ * is neither 0 nor 1, for other values and for missing keys. TypeError or RangeError for a wrong spec.
  * @example Dataset.of({ image: pixels }).map(decodeRaw({ image: { dtype: 'uint8', shape: [28, 28, 1] } }))
  */
 export function decodeRaw<const S extends DecodeRawSpec>(spec: S): DecodeRawTransform<S> {

@@ -19,8 +19,8 @@ export interface FlipTransform<S extends FlipSpec> extends Transform {
 }
 
 /**
- * Makes a transform that flips images: arrays `[height, width]` or `[…, height, width, channels]` of any dtype. For one by chance see
- * `randomFlip`.
+ * Makes a transform that flips images: arrays `[height, width]` or `[…, height, width, channels]` of any dtype. For one by
+ * chance see `randomFlip`.
  *
  * @throws MillraceError `Mismatch` for other values and missing keys. TypeError for a wrong spec.
  * @example Dataset.of({ image: ndarray(new Uint8Array(12), [2, 2, 3]) }).map(flip({ image: 'horizontal' }))

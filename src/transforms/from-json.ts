@@ -23,7 +23,8 @@ const MAKERS = {
 /**
  * Makes a transform again from what its `transform` property says: one that is equal and does the same.
  *
- * @throws MillraceError `Unsupported` for a name that this version does not have. TypeError or RangeError for params that the transform refuses.
+ * @throws MillraceError `Unsupported` for a name that this version does not have. TypeError or RangeError for params that the
+ * transform refuses.
  */
 export function transformFromJson({ name, params }: TransformJson): Transform & ((element: unknown, context: ElementContext) => unknown) {
   if (!Object.hasOwn(MAKERS, name)) {

@@ -59,10 +59,11 @@ export function dropKeys<const K extends string>(keys: readonly K[]): DropKeysTr
 }
 
 /**
- * Makes a transform that gives members of an object other keys: `{ old: 'new' }`. Their order and all other members stay as they are.
+ * Makes a transform that gives members of an object other keys: `{ old: 'new' }`. Their order and all other members stay as
+ * they are.
  *
- * @throws MillraceError `Mismatch` when the element has no such key, or has two members of one key afterwards. TypeError for wrong
- * arguments.
+ * @throws MillraceError `Mismatch` when the element has no such key, or has two members of one key afterwards. TypeError for
+ * wrong arguments.
  * @example Dataset.of({ image: images, label: labels }).map(renameKeys({ image: 'xs', label: 'ys' }))
  */
 export function renameKeys<const R extends Readonly<Record<string, string>>>(names: R): RenameKeysTransform<R> {

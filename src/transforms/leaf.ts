@@ -60,8 +60,8 @@ export function plainScalar({ dtype, data }: NdArray): unknown {
 export const isPlain = (value: unknown): boolean => typeof value !== 'object'
 
 /**
- * The array at one place of a batch. `plain` says which of its rows may be plain scalars for the batch to be transformed as a whole:
- * `'any'`, none at all, or all but numbers, which were rounded to float32 when they were stacked.
+ * The array at one place of a batch. `plain` says which of its rows may be plain scalars for the batch to be transformed as a
+ * whole: `'any'`, none at all, or all but numbers, which were rounded to float32 when they were stacked.
  */
 export function batchAt(name: string, value: unknown, path: string, row: unknown, plain: 'any' | 'none' | 'exact'): NdArray {
   const array = arrayAt(name, value, path)

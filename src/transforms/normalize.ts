@@ -41,11 +41,12 @@ type NormalizedLeaf<T> =
 /**
  * Makes a transform that scales and shifts numbers: `(x * scale + bias - mean) / std`, as float32.
  *
- * It computes `x * a + b` in float32, where `a = scale / std` and `b = (bias - mean) / std` are rounded to float32 first; the last digit may
- * differ from that of a division. Any real dtype comes in; the shape stays. Plain numbers, bigints and booleans become numbers.
+ * It computes `x * a + b` in float32, where `a = scale / std` and `b = (bias - mean) / std` are rounded to float32 first; the
+ * last digit may differ from that of a division. Any real dtype comes in; the shape stays. Plain numbers, bigints and booleans
+ * become numbers.
  *
- * @throws MillraceError `Mismatch` for strings, bytes, complex numbers and missing keys, and where the last axis is not as long as the lists.
- * TypeError or RangeError for a wrong spec.
+ * @throws MillraceError `Mismatch` for strings, bytes, complex numbers and missing keys, and where the last axis is not as long
+ * as the lists. TypeError or RangeError for a wrong spec.
  * @example Dataset.of({ image: images }).map(normalize({ image: { scale: 1 / 255 } }))
  */
 export function normalize<const S extends NormalizeSpec>(spec: S): NormalizeTransform<S> {

@@ -19,7 +19,8 @@ export interface OneHotOptions<D extends OneHotDType = OneHotDType> {
   /** @default 'float32' */
   readonly dtype?: D
   /**
-   * What becomes of an index that is not in `[0, depth)`: an error, or a row without a class, which is what TensorFlow makes of it.
+   * What becomes of an index that is not in `[0, depth)`: an error, or a row without a class, which is what TensorFlow makes of
+   * it.
    * @default 'error'
    */
   readonly outOfRange?: 'error' | 'zeros'
@@ -49,12 +50,14 @@ type OneHotLeaf<T, N extends number, D extends OneHotDType> =
   : T extends NumericArray ? NdArray<D, readonly [number, N]> : never
 
 /**
- * Makes a transform that turns the number of a class into a vector with `on` at that place and `off` at all others, as `tf.one_hot` does.
+ * Makes a transform that turns the number of a class into a vector with `on` at that place and `off` at all others, as
+ * `tf.one_hot` does.
  *
- * Numbers, bigints and arrays of any integer or floating-point dtype come in; all values must be integers. The new axis is the last one.
+ * Numbers, bigints and arrays of any integer or floating-point dtype come in; all values must be integers. The new axis is the
+ * last one.
  *
- * @throws MillraceError `Mismatch` for a value that is no integer in `[0, depth)`, and for missing keys. TypeError or RangeError for
- * a wrong spec.
+ * @throws MillraceError `Mismatch` for a value that is no integer in `[0, depth)`, and for missing keys. TypeError or
+ * RangeError for a wrong spec.
  * @example Dataset.of({ label: 3n }).map(oneHot({ label: { depth: 10 } }))
  */
 export function oneHot<const S extends OneHotSpec>(spec: S): OneHotTransform<S> {

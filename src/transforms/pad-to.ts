@@ -38,10 +38,11 @@ type PaddedLeaf<T, P extends Shape> =
   : never
 
 /**
- * Makes a transform that pads arrays of any dtype to a shape, at the end of every axis. An array that has the shape already is not copied.
+ * Makes a transform that pads arrays of any dtype to a shape, at the end of every axis. An array that has the shape already is
+ * not copied.
  *
- * @throws MillraceError `Mismatch` when an axis is longer than asked for or the rank is another one, for other values and for missing keys;
- * `Lossy` for a value that the dtype cannot hold. TypeError or RangeError for a wrong spec.
+ * @throws MillraceError `Mismatch` when an axis is longer than asked for or the rank is another one, for other values and for
+ * missing keys; `Lossy` for a value that the dtype cannot hold. TypeError or RangeError for a wrong spec.
  * @example Dataset.of({ tokens: new Int32Array(3) }).map(padTo({ tokens: { shape: [8], value: -1 } }))
  */
 export function padTo<const S extends PadToSpec>(spec: S): PadToTransform<S> {

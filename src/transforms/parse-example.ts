@@ -10,10 +10,11 @@ export interface ParseExampleTransform<S extends ExampleSpec> extends Transform 
 }
 
 /**
- * Makes a transform that parses the bytes of a `tf.train.Example` by a spec of `fixedLen`, `varLen` and `ragged` features. It does what
- * `Dataset.parseExample` does, which also decodes straight into batches.
+ * Makes a transform that parses the bytes of a `tf.train.Example` by a spec of `fixedLen`, `varLen` and `ragged` features. It
+ * does what `Dataset.parseExample` does, which also decodes straight into batches.
  *
- * @throws MillraceError `Corrupt`, `Mismatch` and `Lossy` as the function `parseExample` of `millrace`. TypeError for a wrong spec.
+ * @throws MillraceError `Corrupt`, `Mismatch` and `Lossy` as the function `parseExample` of `millrace`. TypeError for a wrong
+ * spec.
  */
 export function parseExample<const S extends ExampleSpec>(spec: S): ParseExampleTransform<S> {
   const checked = checkSpec(spec)

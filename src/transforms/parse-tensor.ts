@@ -32,11 +32,12 @@ export type ParsedTensor<T, S> = S extends ParseTensorOptions
   : { [K in keyof T]: K extends keyof S ? ParsedTensor<T[K], S[K]> : T[K] }
 
 /**
- * Makes a transform that reads tensors which `tf.io.serialize_tensor` (or `encodeTensor`) wrote: a `tf.TensorProto`, as `tf.io.parse_tensor`
- * does it. Numbers are views of the bytes where they are aligned. Strings are UTF-8.
+ * Makes a transform that reads tensors which `tf.io.serialize_tensor` (or `encodeTensor`) wrote: a `tf.TensorProto`, as
+ * `tf.io.parse_tensor` does it. Numbers are views of the bytes where they are aligned. Strings are UTF-8.
  *
- * @throws MillraceError `Corrupt` with the offset for damaged bytes, `Unsupported` for quantised numbers, resources and variants, `Mismatch` for another dtype
- * or shape than asked for, for other values and for missing keys, `Limit` above `maxBytes`. TypeError or RangeError for a wrong spec.
+ * @throws MillraceError `Corrupt` with the offset for damaged bytes, `Unsupported` for quantised numbers, resources and
+ * variants, `Mismatch` for another dtype or shape than asked for, for other values and for missing keys, `Limit` above
+ * `maxBytes`. TypeError or RangeError for a wrong spec.
  * @example Dataset.of({ x: encodeTensor(new Float32Array(3)) }).map(parseTensor({ x: { dtype: 'float32', shape: [3] } }))
  */
 export function parseTensor<const S extends ParseTensorSpec = Record<never, never>>(spec: S = {} as S): ParseTensorTransform<S> {

@@ -23,11 +23,12 @@ export interface RandomCropTransform<S extends RandomCropSpec> extends Transform
 }
 
 /**
- * Makes a transform that cuts a part of that size out of images, at a place taken by chance, every place equally likely. Chance depends on
- * (seed, operator, epoch, index) alone. All keys share it: an image and a mask of the same size are cut at the same place.
+ * Makes a transform that cuts a part of that size out of images, at a place taken by chance, every place equally likely. Chance
+ * depends on (seed, operator, epoch, index) alone. All keys share it: an image and a mask of the same size are cut at the same
+ * place.
  *
- * @throws MillraceError `Mismatch` when an image is smaller than the part, for other values and for missing keys. TypeError or RangeError for
- * a wrong spec.
+ * @throws MillraceError `Mismatch` when an image is smaller than the part, for other values and for missing keys. TypeError or
+ * RangeError for a wrong spec.
  * @example Dataset.of({ image: ndarray(new Uint8Array(48), [4, 4, 3]) }).map(randomCrop({ image: { height: 2, width: 2 } }), { seed: 1 })
  */
 export function randomCrop<const S extends RandomCropSpec>(spec: S): RandomCropTransform<S> {

@@ -23,11 +23,12 @@ export interface RandomFlipTransform<S extends RandomFlipSpec> extends Transform
 }
 
 /**
- * Makes a transform that flips images by chance, as `flip` does. Chance depends on (seed, operator, epoch, index) alone, so a run can
- * be repeated and resumed. All keys share it: with equal probabilities an image and its mask are flipped together. An image that is not flipped
- * is not copied.
+ * Makes a transform that flips images by chance, as `flip` does. Chance depends on (seed, operator, epoch, index) alone, so a
+ * run can be repeated and resumed. All keys share it: with equal probabilities an image and its mask are flipped together. An
+ * image that is not flipped is not copied.
  *
- * @throws MillraceError `Mismatch` for values that are no images, and for missing keys. TypeError or RangeError for a wrong spec.
+ * @throws MillraceError `Mismatch` for values that are no images, and for missing keys. TypeError or RangeError for a wrong
+ * spec.
  * @example Dataset.of({ image: images, mask: images }).map(randomFlip({ image: { horizontal: 0.5 }, mask: { horizontal: 0.5 } }), { seed: 1 })
  */
 export function randomFlip<const S extends RandomFlipSpec = Record<never, never>>(spec: S = {} as S): RandomFlipTransform<S> {

@@ -32,10 +32,11 @@ type ReshapedLeaf<T, S extends Shape> =
   : never
 
 /**
- * Makes a transform that gives arrays another shape of the same size. Row-major order is kept, and nothing is copied. Plain scalars become arrays
- * of the dtype that they are stacked to.
+ * Makes a transform that gives arrays another shape of the same size. Row-major order is kept, and nothing is copied. Plain
+ * scalars become arrays of the dtype that they are stacked to.
  *
- * @throws MillraceError `Mismatch` when the size is another one, for bytes and for missing keys. TypeError or RangeError for a wrong spec.
+ * @throws MillraceError `Mismatch` when the size is another one, for bytes and for missing keys. TypeError or RangeError for a
+ * wrong spec.
  * @example Dataset.of({ x: new Float32Array(784) }).map(reshape({ x: [28, 28, -1] }))
  */
 export function reshape<const S extends ReshapeSpec>(spec: S): ReshapeTransform<S> {

@@ -1,7 +1,8 @@
 /**
  * `tf.TensorProto`, as far as dense tensors of numbers, booleans and strings need it.
  *
- * Sources: https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/framework/tensor.proto, tensor_shape.proto and types.proto
+ * Sources: https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/framework/tensor.proto, tensor_shape.proto and
+ * types.proto
  */
 import { allocate, bytesPerValue, widthOf } from '../array/dtype.js'
 import { sizeOf } from '../array/ndarray.js'
@@ -62,8 +63,8 @@ interface Piece {
 }
 
 /**
- * The tensor in the bytes of a TensorProto. What TensorFlow writes short is made whole: a list that is shorter than the tensor repeats its last
- * value, and an empty one is all zero.
+ * The tensor in the bytes of a TensorProto. What TensorFlow writes short is made whole: a list that is shorter than the tensor
+ * repeats its last value, and an empty one is all zero.
  *
  * @throws MillraceError `Corrupt` with the offset, `Unsupported` for other dtypes, `Limit` above `maxBytes`.
  */

@@ -13,15 +13,16 @@ export interface TransformJson {
 /**
  * A function from element to element that is also data: `ds.map(cast({ xs: 'float32' }))`.
  *
- * It is called like any function; `transform` says what it does, so that a plan with it can be compared, saved and sent to another
- * thread, where `transformFromJson` makes it again.
+ * It is called like any function; `transform` says what it does, so that a plan with it can be compared, saved and sent to
+ * another thread, where `transformFromJson` makes it again.
  */
 export interface Transform {
   readonly transform: TransformJson
   /**
    * Does to a whole batch what the transform does to each of its rows: `batched(stack(rows), rows[0])` is exactly
-   * `stack(rows.map(transform))`, with numbers as float32, or `undefined` when that cannot be promised: where rows hold plain numbers, whose dtype is
-   * decided by stacking, where a row would be refused, and where keys are missing. It never throws. Absent where every row is a case of its own.
+   * `stack(rows.map(transform))`, with numbers as float32, or `undefined` when that cannot be promised: where rows hold plain
+   * numbers, whose dtype is decided by stacking, where a row would be refused, and where keys are missing. It never throws.
+   * Absent where every row is a case of its own.
    *
    * @param row One of the rows. Without it, whatever may have been a plain number is taken for one.
    */

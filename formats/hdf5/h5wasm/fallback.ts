@@ -1,5 +1,6 @@
-import { MillraceError, type ByteSource, type Columns, type LeafSpec, type NdArray, type RowSpec, type Table } from '../../../src/format.js'
+import { MillraceError, type ByteSource, type Columns, type NdArray, type Table } from '../../../src/format.js'
 import type { Hdf5OpenOptions, Hdf5Paths } from '../model.js'
+import { agreed, leavesIn, ownSpecs } from './own-spec.js'
 import type { ColumnValues, DatasetSummary } from './protocol.js'
 import { openSession, type Session } from './session.js'
 
@@ -23,12 +24,15 @@ const MOST_BLOCK_BYTES = 2 ** 26
 export async function openFallbackTable(source: ByteSource, paths: Hdf5Paths, options: Hdf5OpenOptions): Promise<Table> {
   const { signal, cacheBytes, maxChunkBytes } = options
   signal.throwIfAborted()
-  checkSize(source)
+  const keys: readonly (readonly [key: string, path: string])[] = typeof paths === 'string' ? [['', paths]] : Object.entries(paths)
+  const specs = await ownSpecs(source, keys.map(([, path]) => path), signal)
   const session = openSession(source, Math.min(cacheBytes, MOST_CACHE_BYTES))
   try {
-    const keys: readonly (readonly [key: string, path: string])[] = typeof paths === 'string' ? [['', paths]] : Object.entries(paths)
     const summaries = await session.perform({ task: 'describe', paths: keys.map(([, path]) => path) }, signal)
-    const parts = keys.map(([key, path], i): TablePart => ({ key, path, ...(summaries[i] as DatasetSummary) }))
+    const parts = keys.map(([key, path], i): TablePart => {
+      const summary = summaries[i] as DatasetSummary
+      return { key, path, ...summary, spec: agreed(summary.spec, specs[i]) }
+    })
     for (const part of parts) checkPart(source.uri, part, parts[0] as TablePart, maxChunkBytes)
     return tableOf(session, source.uri, parts, typeof paths === 'string')
   } catch (error) {
@@ -72,9 +76,9 @@ function tableOf(session: Session, uri: string, parts: readonly TablePart[], sin
 }
 
 /** Puts decoded values behind the first `at` rows of a column. */
-function put({ values, dtype }: ColumnValues, column: NdArray, at: number): void {
+function put({ values, name }: ColumnValues, column: NdArray, at: number): void {
   const rowItems = column.data.length / (column.shape[0] ?? 1)
-  if (column.dtype !== dtype) throw new TypeError(`the column is ${column.dtype}, and the values are ${dtype}`)
+  if (Array.isArray(values) !== Array.isArray(column.data)) throw new TypeError(`the column ${name} is ${column.dtype}, which does not go with what was read`)
   if (Array.isArray(values)) {
     const texts = column.data as string[]
     for (let i = 0; i < values.length; i++) texts[at * rowItems + i] = values[i] as string
@@ -93,14 +97,6 @@ function columnOf(columns: Columns, name: string): NdArray {
 
 function joined(key: string, name: string): string {
   return name === '' ? key : `${key}.${name}`
-}
-
-function leavesIn(spec: RowSpec): (readonly [name: string, leaf: LeafSpec])[] {
-  return isLeaf(spec) ? [['', spec]] : Object.entries(spec)
-}
-
-function isLeaf(spec: RowSpec): spec is LeafSpec {
-  return Array.isArray((spec as LeafSpec).shape)
 }
 
 function blockRowsOf(parts: readonly TablePart[], rows: number, rowBytes: number): number {
@@ -127,12 +123,4 @@ function checkPart(uri: string, part: TablePart, first: TablePart, maxChunkBytes
   if (largest > maxChunkBytes) {
     throw new MillraceError('Limit', `${uri}: a ${part.chunkBytes > part.rowBytes ? 'chunk' : 'row'} of ${part.path} has ${largest} bytes, and maxChunkBytes is ${maxChunkBytes}`, { uri, keyPath: part.key })
   }
-}
-
-/** The smallest file that HDF5 writes is larger than this. */
-const LEAST_BYTES = 96
-
-function checkSize({ uri, byteLength }: ByteSource): void {
-  if (byteLength >= LEAST_BYTES) return
-  throw new MillraceError('Truncated', `${uri}: ${byteLength} bytes are no whole HDF5 file`, { uri, offset: byteLength })
 }

@@ -31,6 +31,8 @@ const KINDS: readonly (readonly [ErrorKind, RegExp])[] = [
 
 function faultOf(error: unknown, what: string): Fault {
   const { name = '', message = String(error) } = error as { name?: string; message?: string }
+  // Plug-ins report what is wrong with data by functions that are not linked into h5wasm.
+  if (message.includes('resolved is not a function')) return new Fault('Corrupt', `${what}: a filter plug-in could not undo its filter`, true)
   // Anything but what the error handler throws has gone through the C library without it knowing: its memory is in no known state.
   if (!message.includes('HDF5-DIAG') && !message.startsWith('error - ')) {
     const memory = name === 'RangeError' || /memory/.test(message)

@@ -1,3 +1,4 @@
+import { Fault } from './faults.js'
 import type { Leaf } from './leaves.js'
 
 /** Where the values of a dataset lie in memory. */
@@ -49,7 +50,7 @@ function runsOf(at: readonly number[], bytes: number): { offset: number; length:
 }
 
 function texts({ at, bytes, text }: Leaf, { heap, start, count, stride }: RawValues): string[] {
-  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
   const view = new DataView(heap.buffer, heap.byteOffset)
   const out: string[] = []
   for (let i = 0; i < count; i++) {
@@ -66,7 +67,11 @@ function texts({ at, bytes, text }: Leaf, { heap, start, count, stride }: RawVal
         const pad = text === 'null-padded' ? 0 : 0x20
         while (end > from && heap[end - 1] === pad) end--
       }
-      out.push(decoder.decode(heap.subarray(from, end)))
+      try {
+        out.push(decoder.decode(heap.subarray(from, end)))
+      } catch {
+        throw new Fault('Corrupt', 'a string is not UTF-8')
+      }
     }
   }
   return out

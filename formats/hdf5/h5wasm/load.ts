@@ -14,13 +14,20 @@ export interface H5Module {
     readonly chunks: readonly number[] | null
     readonly virtual_sources?: readonly { readonly file_name: string }[]
   }
-  get_dataset_filters(file: bigint, path: string): readonly { readonly id: number; readonly name: string }[]
+  get_dataset_filters(file: bigint, path: string): readonly H5Filter[]
   get_dataset_data(file: bigint, path: string, count: bigint[] | null, offset: bigint[] | null, strides: bigint[] | null, pointer: bigint): number
   reclaim_vlen_memory(file: bigint, path: string, attribute: string, pointer: bigint): number
   reclaim_vlen_memory_count(file: bigint, path: string, attribute: string, pointer: bigint, count: bigint[]): number
   get_plugin_search_paths(): string[]
   activate_throwing_error_handler(): number
   deactivate_throwing_error_handler(): number
+}
+
+/** A filter of a dataset, and the numbers that it was set up with. */
+export interface H5Filter {
+  readonly id: number
+  readonly name: string
+  readonly cd_values: readonly number[]
 }
 
 interface H5FileSystem {
@@ -42,6 +49,9 @@ const BUILT_IN: readonly number[] = [1, 2, 3, 4, 5, 6]
 const PLUGIN_OF: { readonly [id: number]: string } = {
   307: 'bz2', 32000: 'lzf', 32001: 'blosc', 32004: 'lz4', 32008: 'bshuf', 32013: 'zfp', 32015: 'zstd', 32019: 'jpeg', 32022: 'bitgroom', 32023: 'bitround', 32026: 'blosc2'
 }
+
+/** The code of zlib among the compressors of Blosc. The plug-ins have no zlib of their own, and h5wasm does not lend them its. */
+const BLOSC_ZLIB = 4
 
 /** Loads h5wasm, with HDF5 throwing errors instead of printing them. */
 export async function loadH5wasm(): Promise<H5Module> {
@@ -99,13 +109,16 @@ export function mountFile(module: H5Module, byteLength: number, read: (position:
  * Sees to it that the filters of a dataset are there.
  * @throws Fault `Unsupported` with the number and the name of a filter that is not
  */
-export function provideFilters(module: H5Module, path: string, filters: readonly { readonly id: number; readonly name: string }[]): void {
-  for (const { id, name } of filters) {
+export function provideFilters(module: H5Module, path: string, filters: readonly H5Filter[]): void {
+  for (const { id, name, cd_values: parameters } of filters) {
     if (BUILT_IN.includes(id)) continue
     const shown = `filter ${id}${name === '' ? '' : ` (${name})`}`
     const plugin = PLUGIN_OF[id]
     if (plugin === undefined) {
       throw new Fault('Unsupported', `${path} is compressed with ${shown}, which neither h5wasm nor ${PLUGINS} has; write it again with gzip, lzf, zstd, lz4 or blosc`)
+    }
+    if (plugin.startsWith('blosc') && parameters[6] === BLOSC_ZLIB) {
+      throw new Fault('Unsupported', `${path} is compressed with ${shown} and zlib inside it, which the plug-in of ${PLUGINS} cannot undo; write it again with lz4 or zstd inside`)
     }
     let bytes: Uint8Array
     try {

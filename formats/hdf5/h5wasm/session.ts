@@ -105,17 +105,12 @@ export function openSession(source: ByteSource, cacheBytes: number): Session {
     return new MillraceError(kind, `${uri}: ${message}`, { uri, operation: 'read' })
   }
 
-  /** Ends the thread, and goes back on what was given to it. */
+  /** Ends the thread, and takes back what was given to it. */
   function discard(): void {
     const old = thread
     thread = undefined
-    queue.unshift(...given.splice(0))
-    end(old)
-  }
-
-  function end(old: Thread | undefined): Promise<unknown> {
-    const ended = old?.terminate() ?? Promise.resolve()
-    return ended.catch(() => undefined)
+    queue.unshift(...given.splice(0).filter(job => !job.reading.signal.aborted))
+    old?.terminate().catch(() => undefined)
   }
 
   function broke(which: Thread, cause: unknown): void {
@@ -141,7 +136,11 @@ export function openSession(source: ByteSource, cacheBytes: number): Session {
       given.push(job)
       thread.postMessage(job.request)
     }
-    if (given.length > 0) thread?.ref()
+    keepAlive()
+  }
+
+  function keepAlive(): void {
+    if (given.some(job => !job.reading.signal.aborted)) thread?.ref()
     else thread?.unref()
   }
 
@@ -157,6 +156,7 @@ export function openSession(source: ByteSource, cacheBytes: number): Session {
           reading.abort(signal.reason)
           reject(signal.reason as Error)
           job.done()
+          keepAlive()
         }
         const job: Job = {
           request: { id: ids++, task },
@@ -181,7 +181,7 @@ export function openSession(source: ByteSource, cacheBytes: number): Session {
         }
         const old = thread
         thread = undefined
-        await end(old)
+        await old?.terminate()
         await Promise.all(reads)
       })()
       return closing

@@ -3,11 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { millrace } from '../package.mjs'
 
-/** What is in the records. `length` counts floats or bytes; every record has an int64 `label` beside it. */
+/**
+ * What is in the records. `length` counts floats or bytes; every record has an int64 `label` beside it. `share` is the share of the plain
+ * read that is the goal.
+ */
 export const KINDS = {
   '1 KB': { feature: 'x', dtype: 'float32', length: 256, megabytes: 256 },
-  '10 KB': { feature: 'image', dtype: 'uint8', length: 10 * 1024, megabytes: 512 },
-  '100 KB': { feature: 'image', dtype: 'uint8', length: 100 * 1024, megabytes: 512 }
+  '10 KB': { feature: 'image', dtype: 'uint8', length: 10 * 1024, megabytes: 512, share: 0.4 },
+  '100 KB': { feature: 'image', dtype: 'uint8', length: 100 * 1024, megabytes: 512, share: 0.4 }
 }
 
 /** Different records, which then come round again: making them costs more than reading them. */

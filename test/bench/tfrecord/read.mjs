@@ -8,9 +8,12 @@ import { KINDS } from './files.mjs'
 
 const BATCH = 128
 
-/** Our figure, CRC on. The result has the time to the first batch of the first iteration too. */
-export async function readMillrace({ file: { path, kind, bytes, count } }) {
-  const { Dataset, fixedLen } = await millrace()
+/**
+ * Our figure, CRC on, with batches given back when they were used, or without (`kept`). The result has the time to the first batch
+ * of the first iteration too.
+ */
+export async function readMillrace({ file: { path, kind, bytes, count }, kept = false }) {
+  const { Dataset, fixedLen, release } = await millrace()
   const { feature, dtype, length } = KINDS[kind]
   const x = dtype === 'float32' ? fixedLen([length], 'float32') : fixedLen([length], dtype, { from: 'bytes' })
   const dataset = Dataset.tfrecord(path).parseExample({ [feature]: x, label: fixedLen([], 'int64') }).batch(BATCH)
@@ -27,6 +30,7 @@ export async function readMillrace({ file: { path, kind, bytes, count } }) {
     for await (const batch of dataset) {
       rows += batch.label.data.length
       labels += batch.label.data[0] + BigInt(Math.floor(batch[feature].data[length - 1]))
+      if (!kept) release(batch)
     }
     if (rows !== count) throw new Error(`read ${rows} records of ${count}`)
     return labels

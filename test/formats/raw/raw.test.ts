@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { raw, type RawOptions } from '../../../formats/raw/index.js'
 import { Dataset, memoryStore } from '../../../src/index.js'
+import { operatorConformance } from '../../../src/testing/operator.js'
 import { readAll } from '../shared/support.js'
 import { alone, memorySource, pseudoRandom } from '../tfrecord/support.js'
 
@@ -53,29 +54,27 @@ describe('an object', () => {
 })
 
 describe('a dataset of objects', () => {
-  test('has one element per object, in the order of their names, by ordinal too, and goes on at each of them', async () => {
+  test('has one element per object, in the order of their names, by ordinal too', async () => {
     const store = await threeObjects()
     const ds = Dataset.fromFiles<Uint8Array>('mem://d/*.jpg', { format: raw as never, store })
     const all = [5, 0, 70_000].map((length, i) => pseudoRandom(length, i))
     expect(await ds.toArray()).toEqual(all)
     expect(await ds.skip(2).toArray()).toEqual(all.slice(2))
     expect((await ds.shuffle(10, { seed: 1 }).toArray()).map(bytes => bytes.length).sort()).toEqual([0, 5, 70_000])
-    const iterator = ds.iterate()
-    for (let i = 0; i <= 3; i++) {
-      const state = iterator.checkpoint()
-      const tail: Uint8Array[] = []
-      for await (const bytes of ds.iterate({ from: JSON.parse(JSON.stringify(state)) })) tail.push(bytes)
-      expect(tail).toEqual(all.slice(i))
-      await iterator.next()
-    }
-    await iterator.close()
   })
+
+  const conformance = (withUri: boolean) => async (): Promise<void> => {
+    const store = await threeObjects()
+    for (const { run } of operatorConformance({ make: () => Dataset.fromFiles('mem://d/*.jpg', { format: raw as never, options: { withUri }, store }) })) await run()
+  }
+  test('resumes at every element, and ends cleanly at each', conformance(false))
+  test('resumes at every element with URIs', conformance(true))
 
   test('goes on behind an object that is too large', async () => {
     const store = await threeObjects()
     const ds = Dataset.fromFiles<Uint8Array, RawOptions>('mem://d/*.jpg', { format: raw as never, options: { maxBytes: 4 }, store })
     const seen: unknown[] = []
-    const iterator = ds.iterate()
+    const iterator = ds.iterator()
     for (let i = 0; i < 4; i++) {
       await iterator.next().then(({ done, value }) => seen.push(done === true ? 'end' : value.length), error => seen.push(error.kind))
     }

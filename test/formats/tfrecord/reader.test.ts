@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { gzipSync, deflateSync } from 'node:zlib'
-import { encodeRecord, tfrecord, type TfrecordOptions } from '../../../formats/tfrecord/index.js'
-import { alone, concat, fixture, fixtureJson, hex, memorySource, pseudoRandom, readAll } from './support.js'
+import { encodeRecord, type TfrecordOptions } from '../../../formats/tfrecord/index.js'
+import { concat, fixture, fixtureJson, hex, memorySource, open, pseudoRandom, readAll } from './support.js'
 
 const expected = fixtureJson<{
   readonly files: readonly { readonly file: string; readonly compression: 'none' | 'gzip' | 'zlib'; readonly records: string }[]
@@ -94,7 +94,7 @@ describe('blocks', () => {
   test('are read before they are needed: two are under way while a chunk is in use', async () => {
     const source = memorySource(PLAIN)
     const { signal } = new AbortController()
-    const reader = await tfrecord.open(source, { readBytes: 500 }, alone(signal))
+    const reader = await open(source, { readBytes: 500 }, signal)
     const chunks = reader.read(0, { signal })[Symbol.asyncIterator]()
     expect(source.ranges.length).toBe(0)
     await chunks.next()
@@ -109,7 +109,7 @@ describe('blocks', () => {
 describe('elements', () => {
   test('are views of the buffer that was read into', async () => {
     const { signal } = new AbortController()
-    const reader = await tfrecord.open(memorySource(PLAIN), {}, alone(signal))
+    const reader = await open(memorySource(PLAIN), {}, signal)
     for await (const { elements } of reader.read(0, { signal })) {
       expect(elements.length).toBe(RECORDS.length)
       expect(new Set(elements.map((e) => e.buffer)).size).toBe(1)
@@ -118,7 +118,7 @@ describe('elements', () => {
 
   test('stay as they are for good when the read is not transient', async () => {
     const { signal } = new AbortController()
-    const reader = await tfrecord.open(memorySource(PLAIN), { readBytes: 50 }, alone(signal))
+    const reader = await open(memorySource(PLAIN), { readBytes: 50 }, signal)
     const all: Uint8Array[] = []
     for await (const { elements } of reader.read(0, { signal })) all.push(...elements)
     expect(hex(all)).toEqual(RECORDS)
@@ -130,7 +130,7 @@ describe('elements', () => {
     const bytes = concat(records.map(encodeRecord))
     for (const data of [bytes, deflateSync(bytes)]) {
       const { signal } = new AbortController()
-      const reader = await tfrecord.open(memorySource(data), { readBytes: 512 }, alone(signal))
+      const reader = await open(memorySource(data), { readBytes: 512 }, signal)
       const buffers = new Set<unknown>()
       let before: readonly Uint8Array[] = []
       let seen = 0
@@ -200,7 +200,7 @@ describe('stopping', () => {
     for (const data of [PLAIN, fixture('records.gz.tfrecord')]) {
       const source = memorySource(data)
       const { signal } = new AbortController()
-      const reader = await tfrecord.open(source, { readBytes: 500 }, alone(signal))
+      const reader = await open(source, { readBytes: 500 }, signal)
       const chunks = reader.read(0, { signal })[Symbol.asyncIterator]()
       await chunks.next()
       source.gate = new Promise(() => undefined)
@@ -219,7 +219,7 @@ describe('stopping', () => {
       for (const before of [0, 1, 3]) {
         const source = memorySource(data)
         const controller = new AbortController()
-        const reader = await tfrecord.open(source, { readBytes: 500 }, alone(controller.signal))
+        const reader = await open(source, { readBytes: 500 }, controller.signal)
         const chunks = reader.read(0, { signal: controller.signal })[Symbol.asyncIterator]()
         for (let i = 0; i < before; i++) await chunks.next()
         source.gate = new Promise(() => undefined)
@@ -237,7 +237,7 @@ describe('stopping', () => {
   test('before the first chunk reads nothing', async () => {
     const source = memorySource(PLAIN)
     const { signal } = new AbortController()
-    const reader = await tfrecord.open(source, {}, alone(signal))
+    const reader = await open(source, {}, signal)
     await reader.read(0, { signal })[Symbol.asyncIterator]().return?.(undefined)
     expect(source.ranges).toEqual([])
   })
@@ -263,14 +263,14 @@ describe('arguments', () => {
       { maxRecordBytes: -1 }, { maxRecordBytes: 2 ** 31 }
     ]
     for (const options of bad) {
-      await expect(tfrecord.open(memorySource(PLAIN), options as TfrecordOptions, alone()))
+      await expect(open(memorySource(PLAIN), options as TfrecordOptions))
         .rejects.toThrow(/must be/)
     }
   })
 
   test('a fragment other than the first is refused', async () => {
     const { signal } = new AbortController()
-    const reader = await tfrecord.open(memorySource(PLAIN), {}, alone(signal))
+    const reader = await open(memorySource(PLAIN), {}, signal)
     expect(reader.fragments).toEqual([{}])
     expect(() => reader.read(1, { signal })).toThrow(RangeError)
   })

@@ -1,7 +1,7 @@
 import { createCipheriv } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { tfrecord, type TfrecordOptions } from '../../../formats/tfrecord/index.js'
-import type { ByteSource, FormatContext, Json, ObjectWriter } from '../../../src/format.js'
+import type { ByteSource, FormatContext, FormatReader, Json, ObjectWriter } from '../../../src/format.js'
 
 /** Bytes in memory that count what is asked of them. */
 export interface MemorySource extends ByteSource {
@@ -46,6 +46,10 @@ export function memorySource(bytes: Uint8Array, uri = 'mem://bucket/file'): Memo
   return source
 }
 
+/** A reader of a file that has nothing beside it. */
+export const open = async (source: ByteSource, options: TfrecordOptions, signal?: AbortSignal): Promise<FormatReader<Uint8Array>> =>
+  (await tfrecord.open(source, options, alone(signal))) as FormatReader<Uint8Array>
+
 /** The context of a file that has nothing beside it. */
 export const alone = (signal: AbortSignal = new AbortController().signal): FormatContext => ({ signal, beside: async () => null })
 
@@ -77,7 +81,7 @@ export async function readAll(source: ByteSource, { from, transient, ...options 
   const positions: [Json, number][] = []
   const { signal } = new AbortController()
   try {
-    const reader = await tfrecord.open(source, options, alone(signal))
+    const reader = await open(source, options, signal)
     for await (const { elements, next } of reader.read(0, { from, signal, transient })) {
       if (elements.length === 0) throw new Error('an empty chunk')
       for (const element of elements) records.push(element.slice())
