@@ -1,9 +1,9 @@
+import { swapBytes, type Table } from '../../src/format.js'
 import type { Access } from './access.js'
 import { readAttributes } from './attributes.js'
 import { gridOf, type Grid } from './chunks/grid.js'
 import { openChunkIndex } from './chunks/index.js'
 import { columnsOf, describe, rowSpecOf, type Column } from './columns.js'
-import { swapBytes } from '../../src/format.js'
 import { corrupt, limit, unsupported } from './faults.js'
 import { openPipeline, type Pipeline } from './filters/pipeline.js'
 import type { GlobalHeap } from './heaps/global-heap.js'
@@ -12,7 +12,7 @@ import { readDatatype, type Datatype } from './messages/datatype.js'
 import { readFillValue } from './messages/fill-value.js'
 import { readFilters } from './messages/filters.js'
 import { readLayout, type Layout } from './messages/layout.js'
-import type { Hdf5Dataset, Hdf5DatasetFacts, Hdf5Filter } from './model.js'
+import type { Hdf5DatasetFacts, Hdf5Filter } from './model.js'
 import { findMessage, MESSAGE, type Message, type ObjectHeader } from './object-header.js'
 import { chunkedRows } from './rows/chunked.js'
 import { contiguousRows } from './rows/contiguous.js'
@@ -35,11 +35,21 @@ export function isDataset({ messages }: ObjectHeader): boolean {
   return messages.some(({ type }) => type === MESSAGE.layout) || messages.some(({ type }) => type === MESSAGE.dataspace)
 }
 
+/** What the header of a dataset says, and what its rows are opened with. */
+export interface DatasetHeader {
+  readonly facts: Hdf5DatasetFacts
+  /**
+   * Opens its rows, with the index of its chunks.
+   * @throws MillraceError `Unsupported` for a filter that is not undone here, `Limit` for rows or chunks above `maxChunkBytes`.
+   */
+  open(): Promise<Table>
+}
+
 /**
- * Reads the header of a dataset, and opens the index of its chunks. `access` has its path.
- * @throws MillraceError `Unsupported` if its rows cannot be read here.
+ * Reads the header of a dataset. `access` has its path.
+ * @throws MillraceError `Unsupported` if its type or its layout is not read here.
  */
-export async function openDataset(access: Access, header: ObjectHeader, context: DatasetContext): Promise<Hdf5Dataset> {
+export async function readDataset(access: Access, header: ObjectHeader, context: DatasetContext): Promise<DatasetHeader> {
   const place = access.place(header.address)
   if (header.messages.some(({ type }) => type === MESSAGE.externalFiles)) throw unsupported(place, 'its values are in other files')
   const type = readDatatype(access, await required(access, header, MESSAGE.datatype, 'datatype'))
@@ -48,35 +58,35 @@ export async function openDataset(access: Access, header: ObjectHeader, context:
   const columns = columnsOf(type, place)
   const filterMessage = layout.kind === 'chunked' ? await findMessage(access, header, MESSAGE.filters) : undefined
   const filters = filterMessage === undefined ? [] : readFilters(access, filterMessage)
-
-  const shape = space.shape ?? [0]
-  const [rows = 1, ...inner] = shape
+  const [rows = 1, ...inner] = space.shape ?? [0]
+  const spec = rowSpecOf(columns, inner)
   const rowElements = inner.reduce((product, length) => product * length, 1)
   const rowBytes = rowElements * type.size
   const tooLarge = (bytes: number, what: string): Error =>
     limit(place, `${what} has ${bytes} bytes, more than maxChunkBytes, ${context.maxChunkBytes}`, 'Raise maxChunkBytes if there is memory for some of them')
-  // Before anything is made of that size.
-  if (Math.max(rowBytes, type.size) > context.maxChunkBytes) throw tooLarge(Math.max(rowBytes, type.size), 'a row')
-  const fillValue = await readFillValue(access, header, type.size)
 
-  let source: Rows
-  if (layout.kind === 'chunked') {
-    checkChunks(access, layout, shape, type.size, header)
-    const grid = gridOf(shape, space.maxShape, layout.chunkShape, type.size)
+  async function openRows(): Promise<Rows> {
+    // Before anything is made of that size.
+    if (Math.max(rowBytes, type.size) > context.maxChunkBytes) throw tooLarge(Math.max(rowBytes, type.size), 'a row')
+    const fillValue = await readFillValue(access, header, type.size)
+    if (layout.kind !== 'chunked') return contiguousRows(access, layout, rows, rowBytes, fillValue)
+    checkChunks(access, layout, space.shape ?? [0], type.size, header)
+    const grid = gridOf(space.shape ?? [0], space.maxShape, layout.chunkShape, type.size)
     const blockBytes = Math.min(layout.chunkShape[0] ?? 1, Math.max(rows, 1)) * rowBytes
     if (grid.chunkBytes > context.maxChunkBytes) throw tooLarge(grid.chunkBytes, 'a chunk')
     if (blockBytes > context.maxChunkBytes) throw tooLarge(blockBytes, 'the rows of a chunk')
     if (grid.perRow > MOST_CHUNKS_PER_ROW) throw limit(place, `${grid.perRow} chunks in a row are more than ${MOST_CHUNKS_PER_ROW}`, 'Write the dataset in larger chunks')
-    source = await chunks(access, layout, grid, filters, fillValue, context)
-  } else {
-    source = contiguousRows(access, layout, rows, rowBytes, fillValue)
+    return chunks(access, layout, grid, filters, fillValue, context)
   }
-  const spec = rowSpecOf(columns, inner)
+
   return {
-    ...await factsOf(access, header, context, { type, space, layout, columns, filters, spec }),
-    table: () => datasetTable({
-      access, heap: context.heap, scratch: context.scratch, rows, rowElements, elementBytes: type.size, columns, spec, source, address: header.address
-    })
+    facts: await factsOf(access, header, context, { type, space, layout, columns, filters, spec }),
+    async open() {
+      const source = await openRows()
+      return datasetTable({
+        access, heap: context.heap, scratch: context.scratch, rows, rowElements, elementBytes: type.size, columns, spec, source, address: header.address
+      })
+    }
   }
 }
 

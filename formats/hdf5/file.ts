@@ -3,14 +3,14 @@ import { openAccess, type Access } from './access.js'
 import { readAttributes } from './attributes.js'
 import { boundedCache } from './cache.js'
 import { describe } from './columns.js'
-import { isDataset, openDataset, type DatasetContext } from './dataset.js'
+import { isDataset, readDataset, type DatasetContext } from './dataset.js'
 import { corrupt, limit, notFound, unsupported } from './faults.js'
 import { UNDEFINED } from './fields.js'
 import { isGroup, readLinks } from './groups/links.js'
 import { openGlobalHeap } from './heaps/global-heap.js'
 import { readDatatype } from './messages/datatype.js'
 import type { Link } from './messages/link.js'
-import type { Hdf5Dataset, Hdf5File, Hdf5Group, Hdf5Node, Hdf5OpenOptions } from './model.js'
+import type { Hdf5File, Hdf5Group, Hdf5Node, Hdf5OpenOptions } from './model.js'
 import { findMessage, MESSAGE, readObjectHeader, type ObjectHeader } from './object-header.js'
 import { openScratch } from './scratch.js'
 import { readSuperblock } from './superblock.js'
@@ -44,7 +44,9 @@ export async function openHdf5File(source: ByteSource, options: Hdf5OpenOptions)
       const absolute = `/${partsOf(path).join('/')}`
       const file = access.with({ path: absolute })
       if (isGroup(found) || !isDataset(found)) throw notFound(file.place(found.address), `it is a ${isGroup(found) ? 'group' : 'datatype'}, not a dataset`)
-      return openDataset(file, found, context)
+      const { facts, open } = await readDataset(file, found, context)
+      const table = await open()
+      return { ...facts, table: () => table }
     },
     inspect: () => inspectGroups(access, root, linksOf, context)
   }
@@ -135,8 +137,7 @@ async function inspectGroups(access: Access, root: number, linksOf: LinksOf, con
 
   async function dataset(file: Access, header: ObjectHeader, path: string): Promise<Hdf5Node> {
     try {
-      const { table: _, ...facts }: Hdf5Dataset = await openDataset(file, header, context)
-      return { kind: 'dataset', ...facts }
+      return { kind: 'dataset', ...(await readDataset(file, header, context)).facts }
     } catch (error) {
       const { kind, message } = error as { readonly kind?: unknown; readonly message?: unknown }
       if (kind !== 'Unsupported') throw error

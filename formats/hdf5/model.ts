@@ -79,7 +79,7 @@ export interface Hdf5Group {
 export type Hdf5Node =
   | Hdf5Group
   | ({ readonly kind: 'dataset' } & Hdf5DatasetFacts)
-  /** A dataset that only the fallback may be able to read, and why. */
+  /** A dataset of a type or layout that only the fallback may be able to read, and why. */
   | { readonly kind: 'unsupported'; readonly path: string; readonly reason: string; readonly attributes: Hdf5Attributes }
   /** A soft link; or a second hard link to a group that is listed elsewhere, under `target`. */
   | { readonly kind: 'link'; readonly path: string; readonly target: string }

@@ -30,7 +30,9 @@ export interface CropTransform<S extends CropSpec> extends Transform {
 }
 
 /** An element of type `T` after a crop by `S`. */
-export type Cropped<T, S> = S extends { readonly height: infer H extends number; readonly width: infer W extends number } ? CroppedLeaf<T, H, W> : { [K in keyof T]: K extends keyof S ? Cropped<T[K], S[K]> : T[K] }
+export type Cropped<T, S> =
+  S extends { readonly height: infer H extends number; readonly width: infer W extends number } ? CroppedLeaf<T, H, W>
+  : { [K in keyof T]: K extends keyof S ? Cropped<T[K], S[K]> : T[K] }
 
 type CroppedLeaf<T, H extends number, W extends number> =
   unknown extends T ? unknown
@@ -61,11 +63,13 @@ export function crop<const S extends CropSpec>(spec: S): CropTransform<S> {
   const cut = (array: NdArray, { height, width, top, left }: CropOptions, lead: 0 | 1, path: string): NdArray => {
     const axes = imageAxes('crop', array, lead, path)
     const spare = { height: (array.shape[axes.height] as number) - height, width: (array.shape[axes.width] as number) - width }
-    return cropped('crop', array, { height, width, top: top ?? Math.max(0, Math.floor(spare.height / 2)), left: left ?? Math.max(0, Math.floor(spare.width / 2)) }, lead, path)
+    const middle = (length: number): number => Math.max(0, Math.floor(length / 2))
+    return cropped('crop', array, { height, width, top: top ?? middle(spare.height), left: left ?? middle(spare.width) }, lead, path)
   }
   return makeTransform('crop', specOfTree(tree),
     (element: unknown) => applyTree('crop', tree, element, (part, value, path) => cut(arrayAt('crop', value, path), part, 0, path)),
-    (batch, row) => applyTree('crop', tree, batch, (part, value, path, one) => cut(batchAt('crop', value, path, one, 'none'), part, 1, path), row))
+    (batch, row) => applyTree('crop', tree, batch,
+      (part, value, path, one) => cut(batchAt('crop', value, path, one, 'none'), part, 1, path), row))
 }
 
 /** The height and width that options name. */

@@ -48,10 +48,12 @@ export type DecodedImage<T, S> = S extends DecodeImageOptions
   ? unknown extends T ? unknown : T extends Uint8Array ? NdArray<OptionOf<S, 'dtype', 'uint8'>, ImageShape<S>> : never
   : { [K in keyof T]: K extends keyof S ? DecodedImage<T[K], S[K]> : T[K] }
 
-type OptionOf<S, K extends keyof DecodeImageOptions, Default> = S extends { readonly [key in K]: infer V extends NonNullable<DecodeImageOptions[K]> } ? V : Default
+type OptionOf<S, K extends keyof DecodeImageOptions, Default> =
+  S extends { readonly [key in K]: infer V extends NonNullable<DecodeImageOptions[K]> } ? V
+  : Default
 
 type ImageShape<S> =
-  S extends { readonly height: number; readonly width: number } ? (OptionOf<S, 'fit', 'cover'> extends 'inside' | 'outside' ? readonly [number, number, OptionOf<S, 'channels', 3>] : readonly [S['height'], S['width'], OptionOf<S, 'channels', 3>])
+  S extends { readonly height: number; readonly width: number; readonly fit: 'inside' | 'outside' } ? readonly [number, number, OptionOf<S, 'channels', 3>]
   : readonly [OptionOf<S, 'height', number>, OptionOf<S, 'width', number>, OptionOf<S, 'channels', 3>]
 
 /**

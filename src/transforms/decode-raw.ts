@@ -57,7 +57,9 @@ function decode({ dtype, shape, littleEndian }: Required<DecodeRawOptions>, valu
   if (!isBytes(value)) throw refused('decodeRaw', `there is ${describe(value)}${at(path)}; it takes bytes (Uint8Array)`, path)
   const size = bytesPerValue(dtype)
   const filled = value.length % size === 0 ? filledShape(shape, value.length / size) : undefined
-  if (filled === undefined) throw refused('decodeRaw', `${value.length} bytes${at(path)} are not ${dtype} values of ${size} bytes in the shape ${formatShape(shape)}`, path)
+  if (filled === undefined) {
+    throw refused('decodeRaw', `${value.length} bytes${at(path)} are not ${dtype} values of ${size} bytes in the shape ${formatShape(shape)}`, path)
+  }
   if (dtype === 'bool') {
     const wrong = value.findIndex(byte => byte > 1)
     if (wrong >= 0) throw new MillraceError('Mismatch', `decodeRaw: byte ${wrong}${at(path)} is ${value[wrong]}, and a bool is 0 or 1`, { keyPath: path })

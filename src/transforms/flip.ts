@@ -29,7 +29,8 @@ export function flip<const S extends FlipSpec>(spec: S): FlipTransform<S> {
   const tree = resolveSpec('flip', spec, valueLeaf, checkDirection)
   return makeTransform('flip', specOfTree(tree),
     (element: unknown) => applyTree('flip', tree, element, (direction, value, path) => flipped('flip', arrayAt('flip', value, path), direction, 0, path)),
-    (batch, row) => applyTree('flip', tree, batch, (direction, value, path, part) => flipped('flip', batchAt('flip', value, path, part, 'none'), direction, 1, path), row))
+    (batch, row) => applyTree('flip', tree, batch,
+      (direction, value, path, part) => flipped('flip', batchAt('flip', value, path, part, 'none'), direction, 1, path), row))
 }
 
 function checkDirection(direction: unknown, where: string): FlipDirection {

@@ -67,7 +67,9 @@ export function dropKeys<const K extends string>(keys: readonly K[]): DropKeysTr
  * @example Dataset.of({ image: images, label: labels }).map(renameKeys({ image: 'xs', label: 'ys' }))
  */
 export function renameKeys<const R extends Readonly<Record<string, string>>>(names: R): RenameKeysTransform<R> {
-  if (typeof names !== 'object' || (names as unknown) === null || Array.isArray(names)) throw new TypeError("renameKeys: names must be an object, like { old: 'new' }")
+  if (typeof names !== 'object' || (names as unknown) === null || Array.isArray(names)) {
+    throw new TypeError("renameKeys: names must be an object, like { old: 'new' }")
+  }
   const renamed = new Map(Object.entries(names))
   checkKeys('renameKeys', [...renamed.values()])
   const rename = (element: unknown): unknown => {
@@ -76,7 +78,9 @@ export function renameKeys<const R extends Readonly<Record<string, string>>>(nam
     const out: Record<string, unknown> = {}
     for (const key of Object.keys(members)) {
       const name = renamed.get(key) ?? key
-      if (Object.hasOwn(out, name)) throw new MillraceError('Mismatch', `renameKeys: the element would have two members ${name}; drop or rename the other`, { keyPath: name })
+      if (Object.hasOwn(out, name)) {
+        throw new MillraceError('Mismatch', `renameKeys: the element would have two members ${name}; drop or rename one`, { keyPath: name })
+      }
       setMember(out, name, members[key])
     }
     return out

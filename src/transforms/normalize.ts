@@ -1,4 +1,4 @@
-import { at } from '../array/nest.js'
+import { at, formatShape } from '../array/nest.js'
 import { castNumbers } from '../kernels/cast.js'
 import { scaleBias, type ScaleBiasSource } from '../kernels/normalize.js'
 import type { DType, NdArray, NumericArray, Shape } from '../types.js'
@@ -56,7 +56,8 @@ export function normalize<const S extends NormalizeSpec>(spec: S): NormalizeTran
       const result = normalizeArray(arrayOrScalar('normalize', value, path), leaf, 0, path)
       return isPlain(value) ? plainScalar(result) : result
     }),
-    (batch, row) => applyTree('normalize', tree, batch, (leaf, value, path, part) => normalizeArray(batchAt('normalize', value, path, part, 'any'), leaf, 1, path), row))
+    (batch, row) => applyTree('normalize', tree, batch,
+      (leaf, value, path, part) => normalizeArray(batchAt('normalize', value, path, part, 'any'), leaf, 1, path), row))
 }
 
 interface Resolved {
@@ -70,7 +71,10 @@ interface Resolved {
 function resolveOptions(given: unknown, where: string): Resolved {
   checkOptions(where, given as NormalizeOptions, ['scale', 'bias', 'mean', 'std'])
   const { scale = 1, bias = 0, mean = 0, std = 1 } = given as NormalizeOptions
-  const options = { scale: checkNumbers(where, 'scale', scale), bias: checkNumbers(where, 'bias', bias), mean: checkNumbers(where, 'mean', mean), std: checkNumbers(where, 'std', std) }
+  const options = {
+    scale: checkNumbers(where, 'scale', scale), bias: checkNumbers(where, 'bias', bias),
+    mean: checkNumbers(where, 'mean', mean), std: checkNumbers(where, 'std', std)
+  }
   const lengths = Object.values(options).filter(Array.isArray).map(list => list.length)
   const [channels] = lengths
   if (lengths.some(length => length !== channels)) throw new RangeError(`${where}: lists of ${lengths.join(' and ')} numbers; every list has one number per channel`)
@@ -96,7 +100,8 @@ function checkNumbers(where: string, name: string, value: unknown): number | rea
 /** `lead` axes come before those of a row. */
 function normalizeArray({ dtype, shape, data }: NdArray, { factor, summand, channels }: Resolved, lead: 0 | 1, path: string): NdArray {
   if (channels !== undefined && (shape.length <= lead || shape.at(-1) !== channels)) {
-    throw refused('normalize', `there are numbers for ${channels} channels, but the shape${at(path)} is [${shape.slice(lead).join(', ')}]; channels are the last axis`, path)
+    const found = formatShape(shape.slice(lead))
+    throw refused('normalize', `there are numbers for ${channels} channels, but the shape${at(path)} is ${found}; channels are the last axis`, path)
   }
   const into = new Float32Array(data.length)
   const result: NdArray = { dtype: 'float32', shape, data: into }

@@ -63,8 +63,12 @@ type OneHotLeaf<T, N extends number, D extends OneHotDType> =
 export function oneHot<const S extends OneHotSpec>(spec: S): OneHotTransform<S> {
   const tree = resolveSpec('oneHot', spec, optionsLeaf, resolveOptions)
   return makeTransform('oneHot', specOfTree(tree, ({ options }) => options),
-    (element: unknown) => applyTree('oneHot', tree, element, (leaf, value, path) => vectors(typeof value === 'number' || typeof value === 'bigint' ? arrayOrScalar('oneHot', value, path) : arrayAt('oneHot', value, path), leaf, path)),
-    (batch, row) => applyTree('oneHot', tree, batch, (leaf, value, path, part) => vectors(batchAt('oneHot', value, path, part, 'any'), leaf, path), row))
+    (element: unknown) => applyTree('oneHot', tree, element, (leaf, value, path) => {
+      const number = typeof value === 'number' || typeof value === 'bigint'
+      return vectors(number ? arrayOrScalar('oneHot', value, path) : arrayAt('oneHot', value, path), leaf, path)
+    }),
+    (batch, row) => applyTree('oneHot', tree, batch,
+      (leaf, value, path, part) => vectors(batchAt('oneHot', value, path, part, 'any'), leaf, path), row))
 }
 
 interface Resolved {
@@ -79,13 +83,16 @@ function resolveOptions(given: unknown, where: string): Resolved {
   const { depth, on = 1, off = 0, dtype = 'float32', outOfRange = 'error' } = given as OneHotOptions
   checkInteger(where, 'depth', depth, 1)
   if (!isDType(dtype) || !isCastDType(dtype)) throw new TypeError(`${where}: dtype must be a dtype of real numbers, not ${String(dtype)}`)
-  if (outOfRange !== 'error' && (outOfRange as string) !== 'zeros') throw new TypeError(`${where}: outOfRange must be 'error' or 'zeros', not ${String(outOfRange)}`)
+  if (outOfRange !== 'error' && (outOfRange as string) !== 'zeros') {
+    throw new TypeError(`${where}: outOfRange must be 'error' or 'zeros', not ${String(outOfRange)}`)
+  }
   const stored = (name: string, value: number): number | bigint => {
     if (typeof value !== 'number') throw new TypeError(`${where}: ${name} must be a number, got ${typeof value}`)
     const cell = castNumbers(Float64Array.of(value), 'float64', dtype)
     const back = castNumbers(cell, dtype, 'float64')[0]
     // A fraction may be rounded; what is cut off, wrapped or made true is another value.
-    if (back !== value && (!dtype.includes('float') || Number.isInteger(value) || !Number.isFinite(value))) throw new RangeError(`${where}: ${name} ${value} does not fit ${dtype}`)
+    const rounded = dtype.includes('float') && Number.isFinite(value) && !Number.isInteger(value)
+    if (back !== value && !rounded) throw new RangeError(`${where}: ${name} ${value} does not fit ${dtype}`)
     return cell[0] as number | bigint
   }
   const options = { depth, on, off, dtype, outOfRange }
@@ -107,7 +114,9 @@ function vectors(array: NdArray, { options: { depth, dtype, outOfRange }, empty,
     if (!offIsZero) into.set(vector, i * depth)
     if (index >= 0 && index < depth && Number.isInteger(index)) into[i * depth + index] = mark
     else if (!Number.isInteger(index)) throw refused('oneHot', `${index}${at(path)} is no integer`, path)
-    else if (outOfRange === 'error') throw refused('oneHot', `class ${index}${at(path)} is outside [0, ${depth}); with outOfRange: 'zeros' it has no class`, path)
+    else if (outOfRange === 'error') {
+      throw refused('oneHot', `class ${index}${at(path)} is outside [0, ${depth}); with outOfRange: 'zeros' it has no class`, path)
+    }
   }
   return { dtype, shape: [...shape, depth], data: into }
 }

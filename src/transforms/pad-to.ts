@@ -28,7 +28,9 @@ export interface PadToTransform<S extends PadToSpec> extends Transform {
 }
 
 /** An element of type `T` padded to `S`. */
-export type Padded<T, S> = S extends { readonly shape: infer P extends Shape } ? PaddedLeaf<T, LengthsOf<P>> : { [K in keyof T]: K extends keyof S ? Padded<T[K], S[K]> : T[K] }
+export type Padded<T, S> =
+  S extends { readonly shape: infer P extends Shape } ? PaddedLeaf<T, LengthsOf<P>>
+  : { [K in keyof T]: K extends keyof S ? Padded<T[K], S[K]> : T[K] }
 
 type PaddedLeaf<T, P extends Shape> =
   unknown extends T ? unknown
@@ -49,23 +51,29 @@ export function padTo<const S extends PadToSpec>(spec: S): PadToTransform<S> {
   const tree = resolveSpec('padTo', spec, optionsLeaf, (options, where) => {
     checkOptions(where, options as PadToOptions, ['shape', 'value'])
     const { shape, value } = options as PadToOptions
-    if (value !== undefined && !['number', 'boolean', 'bigint', 'string'].includes(typeof value)) throw new TypeError(`${where}: value must be a number, boolean, bigint or string, got ${typeof value}`)
+    if (value !== undefined && !['number', 'boolean', 'bigint', 'string'].includes(typeof value)) {
+      throw new TypeError(`${where}: value must be a number, boolean, bigint or string, got ${typeof value}`)
+    }
     return { shape: checkShape(shape, `${where}: shape`, Infinity), ...(value !== undefined && { value }) } satisfies PadToOptions
   })
   return makeTransform('padTo', specOfTree(tree),
     (element: unknown) => applyTree('padTo', tree, element, (options, value, path) => padded(arrayAt('padTo', value, path), options, 0, path)),
-    (batch, row) => applyTree('padTo', tree, batch, (options, value, path, part) => padded(batchAt('padTo', value, path, part, 'none'), options, 1, path), row))
+    (batch, row) => applyTree('padTo', tree, batch,
+      (options, value, path, part) => padded(batchAt('padTo', value, path, part, 'none'), options, 1, path), row))
 }
 
 /** `lead` axes come before those of a row. */
 function padded(array: NdArray, { shape: fixed, value }: PadToOptions, lead: 0 | 1, path: string): NdArray {
   const { dtype, shape } = array
   const row = shape.slice(lead)
-  if (row.length !== fixed.length) throw refused('padTo', `${formatShape(row)}${at(path)} has rank ${row.length}, and the shape ${formatShape(fixed)} has rank ${fixed.length}`, path)
+  if (row.length !== fixed.length) {
+    throw refused('padTo', `${formatShape(row)}${at(path)} has rank ${row.length}, and the shape ${formatShape(fixed)} has rank ${fixed.length}`, path)
+  }
   const into = [...shape.slice(0, lead), ...fixed.map((length, axis) => (length === -1 ? (row[axis] as number) : length))]
   const long = into.findIndex((length, axis) => (shape[axis] as number) > length)
   if (long >= 0) {
-    throw refused('padTo', `${formatShape(row)}${at(path)} is longer than ${formatShape(fixed)} (axis ${long - lead}: ${shape[long]} > ${into[long]}); cut it first, or pad to more`, path)
+    const longer = `(axis ${long - lead}: ${shape[long]} > ${into[long]})`
+    throw refused('padTo', `${formatShape(row)}${at(path)} is longer than ${formatShape(fixed)} ${longer}; cut it first, or pad to more`, path)
   }
   const pad = value === undefined ? undefined : padValue(value, dtype, path)
   if (into.every((length, axis) => length === shape[axis])) return array

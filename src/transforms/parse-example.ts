@@ -1,6 +1,7 @@
 import { at, describe, isPlainObject } from '../array/nest.js'
 import { isBytes } from '../array/dtype.js'
-import { compileExampleParser, fixedLen, ragged, varLen, type ExampleSpec, type Feature, type ParsedExample } from '../example/index.js'
+import { compileExampleParser, fixedLen, ragged, varLen, type ExampleSpec, type Feature, type FeatureDType, type FixedLen, type ParsedExample } from '../example/index.js'
+import type { Shape } from '../types.js'
 import { refused } from './leaf.js'
 import { makeTransform, type Transform } from './transform.js'
 
@@ -32,12 +33,15 @@ function checkSpec(spec: unknown): ExampleSpec {
 }
 
 function checkFeature(key: string, feature: unknown): Feature {
-  const { kind, dtype, from, shape, defaultValue, allowMissing } = (isPlainObject(feature) ? feature : {}) as Partial<Feature> & { shape?: never; defaultValue?: never; allowMissing?: never }
+  // `fixedLen` and the like check what they are given; here it is only taken apart.
+  const { kind, dtype, from, shape, defaultValue, allowMissing } = (isPlainObject(feature) ? feature : {}) as Partial<FixedLen>
   const options = { ...(from !== undefined && { from }) }
-  switch (kind) {
-    case 'fixedLen': return fixedLen(shape as never, dtype as Feature['dtype'], { ...options, ...(defaultValue !== undefined && { defaultValue }), ...(allowMissing !== undefined && { allowMissing }) })
-    case 'varLen': return varLen(dtype as Feature['dtype'], options)
-    case 'ragged': return ragged(dtype as Exclude<Feature['dtype'], 'bytes'>, options)
+  switch (kind as Feature['kind'] | undefined) {
+    case 'fixedLen': return fixedLen(shape as Shape, dtype as FeatureDType, {
+      ...options, ...(defaultValue !== undefined && { defaultValue }), ...(allowMissing !== undefined && { allowMissing })
+    })
+    case 'varLen': return varLen(dtype as FeatureDType, options)
+    case 'ragged': return ragged(dtype as Exclude<FeatureDType, 'bytes'>, options)
     default: throw new TypeError(`parseExample: ${key} must be made by fixedLen, varLen or ragged`)
   }
 }

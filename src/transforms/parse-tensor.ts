@@ -28,8 +28,13 @@ export interface ParseTensorTransform<S extends ParseTensorSpec> extends Transfo
 
 /** An element of type `T` after {@link parseTensor} by `S`. */
 export type ParsedTensor<T, S> = S extends ParseTensorOptions
-  ? unknown extends T ? unknown : T extends Uint8Array ? NdArray<S extends { readonly dtype: infer D extends DType } ? D : DType, S extends { readonly shape: infer P extends Shape } ? LengthsOf<P> : Shape> : never
+  ? unknown extends T ? unknown : T extends Uint8Array ? TensorOf<S> : never
   : { [K in keyof T]: K extends keyof S ? ParsedTensor<T[K], S[K]> : T[K] }
+
+type TensorOf<S> = NdArray<
+  S extends { readonly dtype: infer D extends DType } ? D : DType,
+  S extends { readonly shape: infer P extends Shape } ? LengthsOf<P> : Shape
+>
 
 /**
  * Makes a transform that reads tensors which `tf.io.serialize_tensor` (or `encodeTensor`) wrote: a `tf.TensorProto`, as
@@ -61,5 +66,6 @@ function parse({ dtype, shape, maxBytes }: ParseTensorOptions & { readonly maxBy
   const tensor = readTensor(value, maxBytes, path)
   const fits = shape === undefined || (shape.length === tensor.shape.length && shape.every((length, axis) => length === -1 || length === tensor.shape[axis]))
   if ((dtype === undefined || dtype === tensor.dtype) && fits) return tensor
-  throw refused('parseTensor', `the tensor${at(path)} is ${tensor.dtype} ${formatShape(tensor.shape)}, and ${dtype ?? 'any dtype'} ${shape === undefined ? 'of any shape' : formatShape(shape)} was asked for`, path)
+  const asked = `${dtype ?? 'any dtype'} ${shape === undefined ? 'of any shape' : formatShape(shape)}`
+  throw refused('parseTensor', `the tensor${at(path)} is ${tensor.dtype} ${formatShape(tensor.shape)}, and ${asked} was asked for`, path)
 }

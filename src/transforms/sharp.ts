@@ -13,7 +13,13 @@ interface SharpImage {
   removeAlpha(): SharpImage
   ensureAlpha(): SharpImage
   raw(): SharpImage
-  toBuffer(options: { readonly resolveWithObject: true }): Promise<{ readonly data: Uint8Array<ArrayBuffer>; readonly info: { readonly width: number; readonly height: number; readonly channels: number } }>
+  toBuffer(options: { readonly resolveWithObject: true }): Promise<SharpPixels>
+}
+
+/** Raw pixels, row by row. */
+interface SharpPixels {
+  readonly data: Uint8Array<ArrayBuffer>
+  readonly info: { readonly width: number; readonly height: number; readonly channels: number }
 }
 
 const PACKAGE = 'sharp'
@@ -31,5 +37,6 @@ export async function loadSharp(load: (name: string) => Promise<unknown> = name 
   } catch (error) {
     cause = error
   }
-  throw new MillraceError('MissingPackage', `sharp is needed to decode images: npm install ${PACKAGE}@'${RANGE}'. ${cause === undefined ? 'What is installed is no function' : messageOf(cause)}`, { cause })
+  const why = cause === undefined ? 'What is installed is no function' : messageOf(cause)
+  throw new MillraceError('MissingPackage', `sharp is needed to decode images: npm install ${PACKAGE}@'${RANGE}'. ${why}`, { cause })
 }

@@ -22,7 +22,8 @@ const DTYPE_OF_NUMBER = new Map(Object.entries(DTYPE_NUMBERS).map(([dtype, numbe
 
 /** The dtypes that are not read, by their numbers. */
 const OTHER_DTYPES: Readonly<Record<number, string>> = {
-  11: 'qint8', 12: 'quint8', 13: 'qint32', 15: 'qint16', 16: 'quint16', 20: 'resource', 21: 'variant', 24: 'float8_e5m2', 25: 'float8_e4m3fn', 29: 'int4', 30: 'uint4'
+  11: 'qint8', 12: 'quint8', 13: 'qint32', 15: 'qint16', 16: 'quint16', 20: 'resource', 21: 'variant',
+  24: 'float8_e5m2', 25: 'float8_e4m3fn', 29: 'int4', 30: 'uint4'
 }
 
 /** The list that holds the values of a dtype where `tensor_content` does not, and how long an item of it is; 0 for varints. */

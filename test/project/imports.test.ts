@@ -13,7 +13,8 @@ const MAY_IMPORT: Readonly<Record<string, { readonly values: string; readonly ty
   codecs: { values: 'errors' },
   kernels: { values: '' },
   array: { values: 'errors', types: 'types' },
-  example: { values: 'array errors', types: 'types' },
+  example: { values: 'array errors kernels', types: 'types' },
+  transforms: { values: 'array errors example kernels util', types: 'plan types' },
   plan: { values: 'errors', types: 'array types util' },
   operators: { values: 'array errors example plan table util', types: 'format store types' },
   optimizer: { values: 'operators plan' },
@@ -25,12 +26,15 @@ const MAY_IMPORT: Readonly<Record<string, { readonly values: string; readonly ty
   formats: { values: 'format' },
   resolve: { values: 'errors formats storage', types: 'format store' },
   'dataset-options': { values: '', types: 'array format store' },
-  dataset: { values: 'array engine errors example operators optimizer plan resolve util', types: 'dataset-options format types' },
+  files: { values: 'array operators resolve', types: 'format store types' },
+  inspect: { values: 'errors resolve util', types: 'store' },
+  dataset: { values: 'array engine errors example files operators optimizer plan resolve util', types: 'dataset-options types' },
   write: { values: 'errors resolve storage util', types: 'store' },
+  'write-arrays': { values: 'resolve util', types: 'formats store' },
   adapters: { values: 'array errors util', types: 'dataset engine types' },
   testing: { values: 'array engine errors', types: 'dataset store' },
   // The doors.
-  index: { values: 'array dataset errors example storage util write', types: 'dataset-options engine operators plan resolve types' },
+  index: { values: 'array dataset errors example inspect storage util write write-arrays', types: 'dataset-options engine files operators plan resolve types' },
   file: { values: 'storage' },
   operator: { values: 'plan util' },
   tfjs: { values: 'adapters' }
@@ -38,10 +42,12 @@ const MAY_IMPORT: Readonly<Record<string, { readonly values: string; readonly ty
 
 /** Only these may use what only Node has. */
 const NODE_ONLY = /^src\/(storage\/(file|direct)[^/]*|engine\/worker-pool[^/]*|cli\/.*)\.ts$/
+/** Packages that may be there. */
+const PEERS = /^(@tensorflow\/|h5wasm|sharp$)/
 /** Files of `src/storage` that are stores. Everything else there is about URIs and patterns. */
 const STORES = /^src\/storage\/(file|memory)\.ts$/
 /** Doors that open in a browser too; `src/file.ts` does not. */
-const DOORS = ['index', 'operator', 'format', 'store', 'testing', 'tfjs'].map(name => `src/${name}.ts`)
+const DOORS = ['index', 'operator', 'format', 'store', 'testing', 'tfjs', 'transforms'].map(name => `src/${name}.ts`)
 
 const sources = librarySources()
 const imports = new Map(sources.map(path => [path, importsOf(path)]))
@@ -113,7 +119,7 @@ describe('imports', () => {
   test('need no package: the only bare names are optional peers, loaded when they are asked for, and their types', () => {
     const faults = each((_, { target, typeOnly, lazy }) => {
       if (!bare(target) || target.startsWith('node:')) return undefined
-      return (typeOnly || lazy) && target.startsWith('@tensorflow/') ? undefined : `imports ${target}`
+      return (typeOnly || lazy) && PEERS.test(target) ? undefined : `imports ${target}`
     })
     expect(faults).toEqual([])
   })

@@ -9,7 +9,8 @@ export const DOORS: Readonly<Record<string, string>> = {
   'millrace/operator': 'src/operator.ts',
   'millrace/store': 'src/store.ts',
   'millrace/testing': 'src/testing.ts',
-  'millrace/tfjs': 'src/tfjs.ts'
+  'millrace/tfjs': 'src/tfjs.ts',
+  'millrace/transforms': 'src/transforms.ts'
 }
 
 /** One exported name. */

@@ -35,10 +35,9 @@ describe('a file that was cut off', () => {
 describe('one wrong bit', () => {
   test.each(FILES)('anywhere in $name gives rows or a typed error, in bounded memory', async ({ bytes }) => {
     for (let bit = 0; bit < bytes.length * 8; bit++) {
-      for (const options of [{}, { element: 'file', strings: 'latin1' }] as const) {
-        const { allocated } = await outcomeOf(npy, flipped(bytes, bit), options)
-        if (allocated > 30_000) throw new Error(`bit ${bit}: ${allocated} bytes were taken`)
-      }
+      const options = bit % 3 === 0 ? { element: 'file', strings: 'latin1' } as const : {}
+      const { allocated } = await outcomeOf(npy, flipped(bytes, bit), options)
+      if (allocated > 30_000) throw new Error(`bit ${bit}: ${allocated} bytes were taken`)
     }
   })
 
@@ -78,7 +77,7 @@ describe('hostile headers', () => {
     ['two fields of one name', header('(3,)', "[('a', '<f4'), ('a', '<f4')]"), 'Unsupported'],
     ['two fields of one name in the end', header('(3,)', "[('a.b', '<f4'), ('a', [('b', '<f4')])]"), 'Unsupported'],
     ['a field without a name', header('(6,)', "[('', '<f4')]"), 'Unsupported'],
-    ['many fields', header('(0,)', `[${Array.from({ length: 4000 }, (_, i) => `('${i}','|b1')`).join()}]`), 'ok'],
+    ['many fields, and data for none of them', header('(0,)', `[${Array.from({ length: 4000 }, (_, i) => `('${i}','|b1')`).join()}]`), 'Corrupt'],
     ['an unknown dtype', header('(6,)', "'<q4'"), 'Unsupported'],
     ['a dtype that is a number', header('(6,)', '4'), 'Corrupt'],
     ['a dtype that is None', header('(6,)', 'None'), 'Corrupt'],
@@ -119,7 +118,7 @@ describe('hostile headers', () => {
 describe('garbage', () => {
   test('is Corrupt at byte 0', async () => {
     const random = generator(2026)
-    for (let i = 0; i < 3000 * FACTOR; i++) {
+    for (let i = 0; i < 2000 * FACTOR; i++) {
       const bytes = Uint8Array.from({ length: 1 + random(100) }, (_, k) => (k === 0 ? random(0x90) : random(256)))
       const { error } = await outcomeOf(npy, bytes, {})
       if (error?.kind !== 'Corrupt' || error.offset !== 0) throw new Error(`case ${i}`, { cause: error })
@@ -129,7 +128,7 @@ describe('garbage', () => {
   test('in the header gives rows or a typed error, in bounded memory', async () => {
     const random = generator(7)
     const words = ["'", '(', ')', '[', ']', '{', '}', ',', ':', ' ', '9', '0', '1', '-', "'<f4'", "'|O'", "'>U3'", "'|S0'", "('a', '<f8')", 'True', 'False', 'None', '(0,)', '(2, 3)', '\\', 'L']
-    for (let i = 0; i < 8000 * FACTOR; i++) {
+    for (let i = 0; i < 5000 * FACTOR; i++) {
       let text = header('(2, 3)', i % 2 === 0 ? "'<f4'" : "[('a', '<f2'), ('b', '|u1', (2,))]")
       for (let edits = 1 + random(3); edits > 0; edits--) {
         const at = random(text.length)
