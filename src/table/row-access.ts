@@ -127,4 +127,3 @@ async function eachOf<T>(items: readonly T[], atOnce: number, visit: (item: T) =
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, work))
   if (failure !== undefined) throw failure.error
 }
-
