@@ -27,7 +27,7 @@ export function filesParams(where: string, { files, format, options, store, mean
   checkFormat(format)
   return {
     patterns,
-    list: signal => listUris(patterns, store, signal),
+    list: async signal => (format === 'tfrecord' || format === 'auto' ? withoutIndexes : (uris: readonly string[]) => uris)(await listUris(patterns, store, signal)),
     openFile: (uri, signal) => openUri(store === undefined ? uri : { store, uri }, { signal }),
     ...formatParams(format as string | Format<unknown>),
     options,
@@ -36,6 +36,12 @@ export function filesParams(where: string, { files, format, options, store, mean
     stacked: false,
     selection: ALL
   }
+}
+
+/** The files without those that are the index of another: a pattern such as `train-*` means them too. */
+export function withoutIndexes(uris: readonly string[]): readonly string[] {
+  const all = new Set(uris)
+  return uris.filter(uri => !/\.(mrindex|idx)$/.test(uri) || !all.has(uri.replace(/\.(mrindex|idx)$/, '')))
 }
 
 /** Names of files: at least one, and no empty one. */

@@ -34,7 +34,7 @@ const STORES: { readonly [scheme: string]: () => Promise<Store> } = {
 const FORMATS: { readonly [name: string]: FormatEntry } = {
   fixedLengthRecords: { extensions: [], load: async () => (await import('../formats/fixed-length/index.js')).fixedLengthRecords },
   hdf5: { extensions: ['h5', 'hdf5', 'he5'], tabular: true, load: async () => (await import('../formats/hdf5/index.js')).hdf5 },
-  idx: { extensions: ['idx'], tabular: true, load: async () => (await import('../formats/idx/index.js')).idx },
+  idx: { extensions: ['idx', 'idx1-ubyte', 'idx2-ubyte', 'idx3-ubyte', 'idx4-ubyte'], tabular: true, load: async () => (await import('../formats/idx/index.js')).idx },
   npy: { extensions: ['npy'], tabular: true, load: async () => (await import('../formats/npy/index.js')).npy },
   npz: { extensions: ['npz'], tabular: true, load: async () => (await import('../formats/npz/index.js')).npz },
   raw: { extensions: [], elementsPerFile: 1, load: async () => (await import('../formats/raw/index.js')).raw },
@@ -171,7 +171,7 @@ async function detectedName(source: ByteSource, signal: AbortSignal): Promise<st
 export function formatFor(uri: string): string | undefined {
   const name = withoutSecrets(uri).toLowerCase().replace(/^.*[/\\]/s, '')
   const plain = name.replace(/\.(gz|gzip|zlib)$/, '').replace(/-\d+-of-\d+$/, '').replace(/\.(gz|gzip|zlib)$/, '')
-  return Object.keys(FORMATS).find((format) => FORMATS[format]?.extensions.some((extension) => plain.endsWith(`.${extension}`)))
+  return Object.keys(FORMATS).find((format) => FORMATS[format]?.extensions.some((extension) => plain.endsWith(`.${extension}`) || (extension.endsWith('-ubyte') && plain.endsWith(`-${extension}`))))
 }
 
 /** The URIs that patterns mean, in order, looked up in `store` or in the store for their scheme. */

@@ -137,7 +137,7 @@ async function factsOf(
 
 /** The values of an enumeration by their names. */
 function enumValues({ names, dtype, swapBytes: unit }: Column): { readonly [name: string]: number | bigint } {
-  return Object.fromEntries((names ?? []).map(([name, stored]) => {
+  return Object.fromEntries((names ?? []).map(([name, stored]): readonly [string, number | bigint] => {
     const bytes = stored.slice()
     swapBytes(bytes, unit)
     const view = new DataView(bytes.buffer)

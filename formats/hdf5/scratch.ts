@@ -2,7 +2,7 @@
 export interface Scratch {
   /** A buffer of at least so many bytes, cut to them. Its contents are anything. */
   take(byteLength: number): Uint8Array
-  /** Takes a buffer back that nobody uses any more. */
+  /** Takes a buffer back that nobody uses any more. Not one of a read that failed: an aborted read may still be writing. */
   give(bytes: Uint8Array): void
 }
 

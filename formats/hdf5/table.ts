@@ -55,15 +55,12 @@ export function datasetTable(parts: TableParts): Table {
         return
       }
       const raw = scratch.take(elements * elementBytes)
-      try {
-        await source.read(file, start, count, raw)
-        const context = { access: file, heap, place: access.place(address) }
-        for (const column of columns) {
-          await convertColumn(context, column, raw, elementBytes, elements, dataOf(into, column).data, at * itemsOf(column))
-        }
-      } finally {
-        scratch.give(raw)
+      await source.read(file, start, count, raw)
+      const context = { access: file, heap, place: access.place(address) }
+      for (const column of columns) {
+        await convertColumn(context, column, raw, elementBytes, elements, dataOf(into, column).data, at * itemsOf(column))
       }
+      scratch.give(raw)
     }
   }
 

@@ -37,7 +37,7 @@ export function zipTables(tables: readonly KeyedTable[], uri: string): Table {
       for (const result of ended) if (result.status === 'rejected') throw result.reason
     },
     async close() {
-      await Promise.all(tables.map(([, table]) => table.close?.()))
+      for (const [, table] of tables) await table.close?.()
     }
   }
 }

@@ -19,11 +19,13 @@ export interface InflateSizes {
 }
 
 /**
- * The bytes of a deflated member, decompressed in order, ahead of demand, on a thread of the pool. Going back begins anew. When the end is
- * read, size and checksum have been checked. What cannot be decompressed is not tried again.
+ * The bytes of a deflated member, decompressed in order, ahead of demand, on a thread of the pool. Going back begins anew. Size and checksum
+ * have been checked when the end is read; when there are fewer bytes than `aheadBytes`, before the first is. What is damaged is not tried again.
  */
 export function inflatedRegion(source: ByteSource, member: Member, start: number, sizes: InflateSizes): InflatedRegion {
   const { uri } = source
+  /** So small that it can be decompressed to the end, and checked, before the first byte is given away. */
+  const small = member.bytes < sizes.aheadBytes
   let stream: Stream | undefined
   /** Nothing behind that many bytes can be had. */
   let end: { readonly bytes: number; readonly error: () => MillraceError } | undefined
@@ -48,9 +50,10 @@ export function inflatedRegion(source: ByteSource, member: Member, start: number
           final.add(made)
           return made
         }
-        end ??= { bytes: Math.min(bytes, member.bytes - 1), error }
+        end ??= { bytes: small ? -1 : Math.min(bytes, member.bytes - 1), error }
         return error()
       })
+      if (small) await stream.checked(signal)
       await stream.skip(offset - stream.position(), signal)
       await stream.fill(into, signal)
       if (until === member.bytes) await stream.checked(signal)

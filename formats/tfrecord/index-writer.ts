@@ -8,8 +8,6 @@ import { compressionOf, INDEX_ENDINGS } from './index-file.js'
 import { encodeIndex, fingerprint } from './index-layout.js'
 import { tfrecord } from './index.js'
 
-export { INDEX_ENDINGS } from './index-file.js'
-
 /** How {@link indexTfrecord} works. */
 export interface IndexTfrecordOptions {
   /** `millrace`: our own form, `<file>.mrindex`. `dali`: the text that NVIDIA DALI reads, `<file>.idx`. @default 'millrace' */
@@ -23,12 +21,14 @@ export interface IndexTfrecordOptions {
  * Reads a TFRecord file through and writes its index. Nothing is written before all of the file was found sound.
  *
  * Memory: 4 MiB, 4 bytes per record, and the index. @throws MillraceError `Corrupt` or `Truncated` at the record that is damaged, with
- * offset and ordinal; `Unsupported` for compressed files.
+ * offset and ordinal; `Unsupported` for compressed files. TypeError or RangeError for an option that is none.
  */
 export async function indexTfrecord(
   source: ByteSource, createWriter: (ending: string) => Promise<ObjectWriter>, options: IndexTfrecordOptions = {}
 ): Promise<{ readonly file: ObjectMeta; readonly records: number }> {
   const { format = 'millrace', verifyData = false, signal = new AbortController().signal } = options
+  if (format !== 'millrace' && format !== 'dali') throw new RangeError(`format must be 'millrace' or 'dali', not ${String(format)}`)
+  if (typeof verifyData !== 'boolean') throw new TypeError(`verifyData must be true or false, not ${String(verifyData)}`)
   const compression = await compressionOf(source, signal)
   if (compression !== 'none') throw noIndexOfCompressed(source.uri, compression)
   const table = await scanFrames(source, verifyData, signal)

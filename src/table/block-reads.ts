@@ -1,4 +1,4 @@
-import { isMillraceError } from '../errors.js'
+import { isMillraceError, type ErrorKind } from '../errors.js'
 import { allocateColumns } from './columns.js'
 import type { Columns, Table } from './table.js'
 
@@ -32,6 +32,9 @@ export interface BlockReadsOptions {
   readonly signal: AbortSignal
 }
 
+/** What is wrong with the data, and not with getting at them. */
+const DAMAGES: readonly ErrorKind[] = ['Corrupt', 'Mismatch', 'Truncated']
+
 /** Reads a table block by block, ahead of demand. Memory: `ahead` blocks, and those that were handed out. */
 export function blockReads(table: Table, { from, blockRows, ahead, signal }: BlockReadsOptions): BlockReads {
   const controller = new AbortController()
@@ -48,7 +51,9 @@ export function blockReads(table: Table, { from, blockRows, ahead, signal }: Blo
       await table.read(start, rows, columns, 0, { signal: controller.signal })
       return { start, rows, columns }
     } catch (error) {
-      return { error: behind(error, start + rows), ofData: isMillraceError(error, 'Corrupt') || isMillraceError(error, 'Mismatch') }
+      // A stream that is damaged for good is not decompressed again and again to find the last sound row, just the last sound block.
+      const final = table.blockRows === 1 && 'next' in (error as object)
+      return { error: behind(error, start + rows), ofData: DAMAGES.some(kind => isMillraceError(error, kind)) && !final }
     }
   }
   /** One block; where its data are damaged, its halves and theirs, so that no more rows are lost than have to be. */
@@ -58,10 +63,10 @@ export function blockReads(table: Table, { from, blockRows, ahead, signal }: Blo
     const end = start + rows
     const middle = boundary(start, end, table.blockRows)
     if (middle === undefined) return [whole]
-    return [
-      ...(await fetch(start, middle - start, allocateColumns(table.spec, middle - start))),
-      ...(await fetch(middle, end - middle, allocateColumns(table.spec, end - middle)))
-    ]
+    const former = await fetch(start, middle - start, allocateColumns(table.spec, middle - start))
+    const last = former.at(-1) as Outcome
+    if ('error' in last && ((last.error as { next?: number } | null)?.next ?? 0) >= end) return former // it says that there is nothing more
+    return [...former, ...(await fetch(middle, end - middle, allocateColumns(table.spec, end - middle)))]
   }
   const begin = (): void => {
     const start = row

@@ -26,7 +26,7 @@ export interface Table {
   /**
    * Puts the rows `[start, start + count)` into `columns`, from row `at` of them on. Ranges are asked for in blocks, or in
    * parts of one where `blockRows` is 1. Calls may overlap, unless the table is sequential.
-   * @throws MillraceError with `uri` and `offset`. After `Corrupt` and `Mismatch` smaller ranges are tried, down to a block, to find the rows
+   * @throws MillraceError with `uri` and `offset`. After `Corrupt`, `Truncated` and `Mismatch` smaller ranges are tried, down to a block, to find the rows
    * that are damaged; after any other error all rows of the range count as lost.
    */
   read(start: number, count: number, columns: Columns, at: number, options: { readonly signal: AbortSignal }): Promise<void>

@@ -100,4 +100,3 @@ function interleaved<A extends Float32Array | Float64Array>(real: A, into: A): A
   for (let i = 0; i < real.length; i++) into[2 * i] = real[i] as number
   return into
 }
-

@@ -30,7 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly values: string; readonly ty
   inspect: { values: 'errors resolve util', types: 'store' },
   dataset: { values: 'array engine errors example files operators optimizer plan resolve util', types: 'dataset-options types' },
   write: { values: 'errors resolve storage util', types: 'store' },
-  'write-arrays': { values: 'resolve util', types: 'formats store' },
+  'write-arrays': { values: 'files resolve util', types: 'formats store' },
   adapters: { values: 'array errors util', types: 'dataset engine types' },
   testing: { values: 'array engine errors', types: 'dataset store' },
   // The doors.

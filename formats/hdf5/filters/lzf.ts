@@ -1,3 +1,6 @@
+/** From here on a call is faster than a loop. */
+const LONG = 48
+
 /**
  * Decompresses LZF (Marc Lehmann's liblzf): runs of up to 32 bytes as they are, and copies of 3 to 264 bytes from up to 8192 bytes back.
  * Fills `into` whole.
@@ -11,7 +14,7 @@ export function lzfDecompress(bytes: Uint8Array, into: Uint8Array): boolean {
     if (control < 32) {
       const length = control + 1
       if (length > bytes.length - at || length > into.length - end) return false
-      for (let i = 0; i < length; i++) into[end++] = bytes[at++] ?? 0
+      for (const until = end + length; end < until;) into[end++] = bytes[at++] as number
       continue
     }
     let length = control >>> 5
@@ -23,8 +26,13 @@ export function lzfDecompress(bytes: Uint8Array, into: Uint8Array): boolean {
     let from = end - (((control & 31) << 8) | (bytes[at++] ?? 0)) - 1
     length += 2
     if (from < 0 || length > into.length - end) return false
+    if (length > LONG && length <= end - from) {
+      into.copyWithin(end, from, from + length)
+      end += length
+      continue
+    }
     // Byte by byte: the copy may reach into itself.
-    for (let i = 0; i < length; i++) into[end++] = into[from++] ?? 0
+    for (const until = end + length; end < until;) into[end++] = into[from++] as number
   }
   return end === into.length
 }

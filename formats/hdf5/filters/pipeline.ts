@@ -76,11 +76,9 @@ export function openPipeline(filters: readonly Hdf5Filter[], chunkBytes: number,
           bytes = id === FILTER.lzf ? unlzf(bytes, size ?? parameters[2] ?? 0, place) : await inflated(bytes, bound, place)
         }
       }
-      if (size !== undefined && bytes.length !== size) {
-        throw corrupt(place, `a chunk has ${bytes.length > size ? 'more' : `${bytes.length} bytes and not`} ${bytes.length > size ? 'than the' : 'the'} ${size} of its shape (${name})`)
-      }
+      if (size !== undefined && bytes.length !== size) throw wrongSize(place, bytes.length, size)
     }
-    if (bytes.length !== chunkBytes) throw corrupt(place, `a chunk has ${bytes.length} bytes and not the ${chunkBytes} of its shape`)
+    if (bytes.length !== chunkBytes) throw wrongSize(place, bytes.length, chunkBytes)
     return bytes
   }
 
@@ -91,6 +89,11 @@ export function openPipeline(filters: readonly Hdf5Filter[], chunkBytes: number,
   }
 
   return { mostStored: mostInside, decode }
+}
+
+/** More than one byte too many are not decompressed. */
+function wrongSize(place: Place, found: number, size: number): Error {
+  return corrupt(place, found > size ? `a chunk decodes to more than ${size} bytes` : `a chunk decodes to ${found} bytes, not ${size}`)
 }
 
 async function inflated(bytes: Uint8Array, size: number, place: Place): Promise<Uint8Array> {

@@ -83,7 +83,7 @@ function read(module: H5Module, file: bigint, dataset: Opened, { start, count }:
     ? [null, null]
     : [[count, ...shape.slice(1)].map(BigInt), shape.map((_, axis) => BigInt(axis === 0 ? start : 0))]
   try {
-    // Texts are pointers: where HDF5 writes none, there must be none.
+    // HDF5 leaves alone what was never written in a dataset without fill value: there must be no old bytes there, and no old pointers.
     module.HEAPU8.fill(0, pointer, pointer + bytes)
     const status = attempt(() => readRaw(module, file, dataset, selected, from, pointer), `${what} cannot be read`)
     if (status < 0) throw new Fault('Corrupt', `${what} cannot be read`)

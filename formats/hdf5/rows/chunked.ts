@@ -142,30 +142,24 @@ export function chunkedRows(options: ChunkedOptions): Rows {
     const [first] = pieces
     if (first === undefined) return
     const bytes = scratch.take(pieces.reduce((sum, piece) => sum + piece.size, 0))
-    try {
-      await source.read(base + first.address, bytes, { signal })
-      let at = 0
-      const begun = pieces.map(piece => {
-        at += piece.size
-        return deliver(access, piece, bytes.subarray(at - piece.size, at), into)
-      })
-      // All of them have to end before the buffer is used again.
-      const ended = await Promise.allSettled(begun)
-      for (const result of ended) if (result.status === 'rejected') throw result.reason
-    } finally {
-      scratch.give(bytes)
-    }
+    await source.read(base + first.address, bytes, { signal })
+    let at = 0
+    const begun = pieces.map(piece => {
+      at += piece.size
+      return deliver(access, piece, bytes.subarray(at - piece.size, at), into)
+    })
+    // All of them have to end before the buffer is used again.
+    const ended = await Promise.allSettled(begun)
+    scratch.give(bytes)
+    for (const result of ended) if (result.status === 'rejected') throw result.reason
   }
 
   /** Fetches some rows of a chunk that is not filtered: they stand together. */
   async function fetchRows(access: Access, piece: Piece, into: Uint8Array): Promise<void> {
     const bytes = scratch.take((piece.axes[0]?.length ?? 0) * (chunkStrides[0] ?? 0))
-    try {
-      await access.source.read(access.base + piece.address + piece.fromAt, bytes, { signal: access.signal })
-      copyBox(bytes, 0, into, piece.toAt, piece.axes, elementBytes)
-    } finally {
-      scratch.give(bytes)
-    }
+    await access.source.read(access.base + piece.address + piece.fromAt, bytes, { signal: access.signal })
+    copyBox(bytes, 0, into, piece.toAt, piece.axes, elementBytes)
+    scratch.give(bytes)
   }
 
   /** A chunk of which only some rows are wanted now. It is kept, so that the others do not cost as much again. */

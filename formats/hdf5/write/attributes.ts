@@ -1,6 +1,6 @@
 import { isDType, MillraceError, type NdArray } from '../../../src/format.js'
 import { datatypeMessage } from './datatype.js'
-import { attributeMessage, type HeaderMessage } from './headers.js'
+import { attributeInfo, attributeMessage, type HeaderMessage } from './headers.js'
 import type { Attributes, AttributeValue } from './options.js'
 import { bytesOf } from './values.js'
 import { writeTexts } from './texts.js'
@@ -9,7 +9,7 @@ const MOST_BYTES = 2 ** 16 - 1
 
 /** The messages of attributes. Texts go where `place` puts them; it gives their address before it is told of them. */
 export function attributeMessages(path: string, attributes: Attributes, place: { readonly address: () => number; readonly write: (heaps: Uint8Array) => void }): HeaderMessage[] {
-  return Object.entries(attributes).map(([name, value]) => {
+  const messages = Object.entries(attributes).map(([name, value]) => {
     const array = arrayOf(path, name, value)
     let data: Uint8Array
     if (array.dtype === 'string') {
@@ -23,6 +23,8 @@ export function attributeMessages(path: string, attributes: Attributes, place: {
     if (message.body.length <= MOST_BYTES) return message
     throw new MillraceError('Limit', `the attribute ${name} of ${path} has ${data.length} bytes; attributes stay below 64 KiB, make it a dataset`)
   })
+  // Without it HDF5 lists attributes, but counts none.
+  return messages.length === 0 ? [] : [attributeInfo(), ...messages]
 }
 
 function arrayOf(path: string, name: string, value: AttributeValue): NdArray {

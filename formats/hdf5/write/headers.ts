@@ -52,6 +52,11 @@ export function dataspace(shape: readonly number[], growing = false): Uint8Array
   return out.done()
 }
 
+/** An attribute info message of a header that has all attributes in itself (§IV.A.2.v). */
+export function attributeInfo(): HeaderMessage {
+  return { type: 0x15, body: byteBuilder().u8(0).u8(0).undefined64().undefined64().done() }
+}
+
 /** An attribute message (§IV.A.2.m). */
 export function attributeMessage(name: string, datatype: Uint8Array, shape: readonly number[], data: Uint8Array): HeaderMessage {
   const nameBytes = new TextEncoder().encode(`${name}\0`)

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { allocate, widthOf, type ByteSource, type Columns, type DType, type LeafSpec, type NdArray, type RowSpec, type Table } from '../../../src/format.js'
 import { openHdf5File, type Hdf5File, type Hdf5OpenOptions } from '../../../formats/hdf5/index.js'
 
@@ -15,8 +15,6 @@ export function fixture(name: string): Uint8Array {
 }
 
 export const EXPECTED = JSON.parse(readFileSync(new URL('expected.json', LAYOUT), 'utf8')) as Record<string, Record<string, Expected>>
-
-export const FIXTURES = readdirSync(LAYOUT).filter(name => name.endsWith('.h5')).map(name => name.slice(0, -3))
 
 export interface CountingSource extends ByteSource {
   readonly ranges: [offset: number, byteLength: number][]

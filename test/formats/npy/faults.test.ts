@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { npy } from '../../../formats/npy/index.js'
-import { FACTOR, flipped, outcomeOf } from './fuzz.js'
+import { FACTOR, flipped, outcomeOf, SLOW } from './fuzz.js'
 import { fixture, generator } from './support.js'
 
 const FILES = ['f4-le-fortran', 'struct-packed', 'unicode', 'no-padding', 'rank0-be', 'dict-dtype', 'i8-be'].map((name) => ({ name, bytes: fixture(`npy/${name}.npy`) }))
@@ -21,7 +21,7 @@ describe('a file that was cut off', () => {
         expect({ rows, kind: error?.kind, offset: error?.offset }).toEqual({ rows: 0, kind: 'Truncated', offset: length })
       }
     }
-  })
+  }, SLOW)
 
   test('or has something behind its end is not read', async () => {
     for (const { bytes } of FILES) {
@@ -39,7 +39,7 @@ describe('one wrong bit', () => {
       const { allocated } = await outcomeOf(npy, flipped(bytes, bit), options)
       if (allocated > 30_000) throw new Error(`bit ${bit}: ${allocated} bytes were taken`)
     }
-  })
+  }, SLOW)
 
   test('in the data is all that differs', async () => {
     const bytes = fixture('npy/i8-be.npy')
@@ -49,7 +49,7 @@ describe('one wrong bit', () => {
       const differs = Buffer.from(right, 'base64').map((byte, i) => byte ^ (found[i] ?? 0))
       expect(differs.reduce((sum, byte) => sum + byte.toString(2).replaceAll('0', '').length, 0)).toBe(1)
     }
-  })
+  }, SLOW)
 })
 
 describe('hostile headers', () => {
@@ -110,7 +110,7 @@ describe('hostile headers', () => {
   test('a file of another kind is told by what it is', async () => {
     for (const [head, text] of [[[0x1f, 0x8b, 8], 'gzip'], [[0x50, 0x4b, 3, 4], 'NPZ'], [[0x80, 4, 0x95], 'pickle'], [[0x93, 0x4e, 0x55, 0x4d, 0x50, 0x58, 1, 0], 'Restore']] as const) {
       const { error } = await outcomeOf(npy, new Uint8Array([...head, 0, 0, 0, 0, 0, 0]), {})
-      expect(error).toMatchObject({ kind: 'Corrupt', offset: 0, message: expect.stringContaining(text) as string })
+      expect(error).toMatchObject({ kind: 'Corrupt', offset: 0, message: expect.stringContaining(text) })
     }
   })
 })
@@ -123,7 +123,7 @@ describe('garbage', () => {
       const { error } = await outcomeOf(npy, bytes, {})
       if (error?.kind !== 'Corrupt' || error.offset !== 0) throw new Error(`case ${i}`, { cause: error })
     }
-  })
+  }, SLOW)
 
   test('in the header gives rows or a typed error, in bounded memory', async () => {
     const random = generator(7)

@@ -5,6 +5,9 @@ import { memorySource, notedColumns, open, readStacked, type NotedColumn } from 
 /** How many times as many cases as usual. */
 export const FACTOR = Math.max(1, Number(process.env['MILLRACE_FUZZ'] ?? 1))
 
+/** Milliseconds for a test of many cases, on a busy machine too. */
+export const SLOW = 60_000 * FACTOR
+
 /** What reading a file gave: rows up to an error, or to the end. */
 export interface Outcome {
   readonly rows: number

@@ -118,14 +118,14 @@ describe('rows', () => {
   test('that are not what the first ones were are an error, and nothing is written', async () => {
     expect(await refusal([new Float32Array(2), new Float32Array(3)])).toMatchObject({ kind: 'Mismatch' })
     const wide = { dtype: 'float64', shape: [200_000], data: new Float64Array(200_000) } as const
-    expect(await refusal([wide, new Float32Array(3)])).toMatchObject({ kind: 'Mismatch', message: expect.stringContaining('row 1 is float32 [3], the rows before it are float64 [200000]') as string })
-    expect(await refusal([{ x: 1 }])).toMatchObject({ kind: 'Mismatch', message: expect.stringContaining('writeNpz') as string })
-    expect(await refusal([])).toMatchObject({ kind: 'Mismatch', message: expect.stringContaining('[0, …]') as string })
+    expect(await refusal([wide, new Float32Array(3)])).toMatchObject({ kind: 'Mismatch', message: expect.stringContaining('row 1 is float32 [3], the rows before it are float64 [200000]') })
+    expect(await refusal([{ x: 1 }])).toMatchObject({ kind: 'Mismatch', message: expect.stringContaining('writeNpz') })
+    expect(await refusal([])).toMatchObject({ kind: 'Mismatch', message: expect.stringContaining('[0, …]') })
   })
 
   test('that are not as many as was said are an error', async () => {
-    expect(await refusal(rows, { rows: 2 })).toMatchObject({ kind: 'Mismatch', message: expect.stringContaining('2 rows and there are more') as string })
-    expect(await refusal(rows, { rows: 4 })).toMatchObject({ kind: 'Mismatch', message: expect.stringContaining('4 rows and there are 3') as string })
+    expect(await refusal(rows, { rows: 2 })).toMatchObject({ kind: 'Mismatch', message: expect.stringContaining('2 rows and there are more') })
+    expect(await refusal(rows, { rows: 4 })).toMatchObject({ kind: 'Mismatch', message: expect.stringContaining('4 rows and there are 3') })
     expect(await refusal(later(['a']), { rows: 2 })).toMatchObject({ kind: 'Mismatch' })
   })
 })

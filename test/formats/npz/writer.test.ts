@@ -20,7 +20,7 @@ async function written(arrays: { readonly [name: string]: Writable }, options: N
 
 async function arraysOf(bytes: Uint8Array): Promise<{ readonly [name: string]: NdArray }> {
   const { parts, error } = await readStacked(await open(npz, memorySource(bytes), { element: 'file' }), 1)
-  if (error !== undefined) throw error
+  expect(error).toBeUndefined()
   const stacked: Columns = parts[0]?.stacked ?? {}
   if (isArray(stacked)) throw new Error('an NPZ file is no array')
   return Object.fromEntries(Object.entries(stacked).map(([name, array]) => [name, { ...array, shape: array.shape.slice(1) }]))

@@ -3,9 +3,10 @@ import { gzipSync, deflateSync } from 'node:zlib'
 import { frameTable, lengthList } from '../../../formats/tfrecord/frame-table.js'
 import { encodeIndex, readIndex } from '../../../formats/tfrecord/index-layout.js'
 import { encodeRecord, tfrecord, type TfrecordOptions } from '../../../formats/tfrecord/index.js'
-import { indexTfrecord, INDEX_ENDINGS, scanFrames, type IndexTfrecordOptions } from '../../../formats/tfrecord/index-writer.js'
+import { INDEX_ENDINGS } from '../../../formats/tfrecord/index-file.js'
+import { indexTfrecord, scanFrames, type IndexTfrecordOptions } from '../../../formats/tfrecord/index-writer.js'
 import { isMillraceError, type ByteSource, type FormatReader, type MillraceError } from '../../../src/format.js'
-import { Dataset, memoryStore, type MemoryStore } from '../../../src/index.js'
+import { Dataset, memoryStore, writeTfrecord, writeTfrecordIndex, type MemoryStore } from '../../../src/index.js'
 import { operatorConformance } from '../../../src/testing/operator.js'
 import { FUZZ, flipped, measured } from '../shared/support.js'
 import { concat, fixture, generator, hex, memorySource, memoryWriter, pseudoRandom, readAll, type MemorySource } from './support.js'
@@ -174,6 +175,12 @@ describe('building an index', () => {
     expect(writer.state).toBe('aborted')
     await expect(indexTfrecord(memorySource(PLAIN), async () => memoryWriter(), { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough')
   })
+})
+
+test('options of an index that are none are refused', async () => {
+  for (const options of [{ format: 'other' }, { format: null }, { verifyData: 1 }]) {
+    await expect(indexTfrecord(memorySource(PLAIN), async () => memoryWriter(), options as never)).rejects.toThrow(/must be/)
+  }
 })
 
 describe('an index that does not fit', () => {
@@ -353,4 +360,11 @@ describe('a dataset of files with indexes', () => {
     expect(shuffled).not.toEqual(all)
     for (const { run } of operatorConformance({ make: () => ds })) await run()
   })
+})
+
+test('a pattern that means the indexes too reads the files alone', async () => {
+  const store = memoryStore()
+  for (const k of [0, 1]) await writeTfrecord(`mem://d/train-${k}`, [new Uint8Array([k]), new Uint8Array([k, k])], { store })
+  for (const format of ['millrace', 'dali'] as const) expect(await writeTfrecordIndex('mem://d/train-*', { store, format })).toHaveLength(2)
+  expect((await Dataset.tfrecord('mem://d/train-*', { store, index: true }).shuffle({ seed: 1 }).toArray()).map(({ length }) => length).sort()).toEqual([1, 1, 2, 2])
 })
