@@ -140,7 +140,7 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
    * is the only axis and the dtype is float32, bool, int64 or string). Random access.
    *
    * Big-endian data are swapped, Fortran order is transposed, structured dtypes become objects; files with pickled objects are refused.
-   * @example Dataset.npy<NdArray<'float32'>>('data/x-*.npy')
+   * @example Dataset.npy('data/x-*.npy').batch(128)
    */
   static npy<T = RowValue>(files: string | readonly string[], options: NpyOptions & StoreOptions = {}): Dataset<T> {
     checkOptions('Dataset.npy', options, ['store', 'element', 'strings', 'fortranBytes'])
@@ -153,7 +153,10 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
    * of NPY files. Random access where the arrays are not compressed.
    * @example Dataset.npz('data/*.npz', { keys: { xs: 'images', ys: 'labels' } }).shuffle().batch(128)
    */
-  static npz<T = { readonly [key: string]: RowValue }>(files: string | readonly string[], options: NpzOptions & StoreOptions = {}): Dataset<T> {
+  static npz<const K extends Readonly<Record<string, string>>, T = { readonly [N in keyof K]: RowValue }>(files: string | readonly string[], options: NpzOptions & StoreOptions & { readonly keys: K }): Dataset<T>
+  static npz<const K extends string, T = { readonly [N in K]: RowValue }>(files: string | readonly string[], options: NpzOptions & StoreOptions & { readonly keys: readonly K[] }): Dataset<T>
+  static npz<T = { readonly [key: string]: RowValue }>(files: string | readonly string[], options?: NpzOptions & StoreOptions): Dataset<T>
+  static npz<T>(files: string | readonly string[], options: NpzOptions & StoreOptions = {}): Dataset<T> {
     checkOptions('Dataset.npz', options, ['store', 'element', 'keys', 'strings', 'fortranBytes', 'maxInflatedBytes', 'maxRowBytes'])
     const { store, ...own } = options
     const { element, strings, keys = null } = resolveNpzOptions(own)

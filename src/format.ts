@@ -20,6 +20,7 @@ export { bfloat16ToFloat, halfToFloat } from './kernels/half.js'
 export { swapBytes } from './kernels/swap-bytes.js'
 export { shuffle, unshuffle } from './kernels/unshuffle.js'
 export { tableReader, type TableReaderOptions } from './table/table-reader.js'
+export type { BlockCache } from './table/block-cache.js'
 export type { Columns, RowSpec, StackedRows, StackedRun, Table, TableReader } from './table/table.js'
 
 /** A run of decoded elements, and where to go on after them. */

@@ -26,6 +26,9 @@ export type { ExplainFormat } from './plan/explain.js'
 export type { Planned } from './plan/node.js'
 export type { ElementContext } from './plan/operator.js'
 export { inspect, type InspectOptions } from './inspect.js'
+export type {
+  FileInfo, Hdf5Attributes, Hdf5DatasetFacts, Hdf5Filter, Hdf5Group, Hdf5Node, Hdf5Value, NpyColumn, NpyInfo, NpzArray, NpzInfo
+} from './resolve.js'
 export type { FixedLengthOptions, Hdf5Options, IdxOptions, NpyOptions, NpzOptions, RawOptions, TfrecordOptions } from './resolve.js'
 export type {
   Cardinality, DataOf, DType, ElementSpec, Json, Leaf, LeafSpec, MaybePromise, NdArray, Nest, NumericArray, RaggedArray, Shape
@@ -34,5 +37,6 @@ export { defaultMemoryStore, memoryStore, type MemoryStore } from './storage/mem
 export { Rng } from './util/rng.js'
 export { writeTfrecord, type WriteTfrecordOptions, type WriteTfrecordResult } from './write.js'
 export {
-  writeHdf5, writeNpy, writeNpz, writeTfrecordIndex, type Hdf5DatasetSource, type WriteHdf5Options, type WriteNpyOptions, type WriteNpzOptions, type WriteTfrecordIndexOptions
+  writeHdf5, writeNpy, writeNpz, writeTfrecordIndex, type AttributeValue, type Hdf5DatasetOptions, type Hdf5DatasetSource, type WritableArray, type WritableRows, type WriteHdf5Options,
+  type WriteHdf5Result, type WriteNpyOptions, type WriteNpyResult, type WriteNpzOptions, type WriteTfrecordIndexOptions
 } from './write-arrays.js'

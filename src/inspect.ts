@@ -16,7 +16,7 @@ export interface InspectOptions {
  * Tells what is in a file, without reading its data: the header of an NPY file, the arrays of an NPZ file, the tree of groups, datasets
  * and attributes of an HDF5 file.
  * @throws MillraceError `Unsupported` for other formats; those that reading the file would throw.
- * @example const { root } = await inspect('train.h5', { format: 'hdf5' })
+ * @example console.log((await writeNpy('mem://x.npy', new Float32Array(3))).shape, await inspect('mem://x.npy'))
  */
 export async function inspect(uri: string, options: InspectOptions & { readonly format: 'hdf5' }): Promise<Extract<FileInfo, { format: 'hdf5' }>>
 export async function inspect(uri: string, options: InspectOptions & { readonly format: 'npy' }): Promise<Extract<FileInfo, { format: 'npy' }>>

@@ -2,6 +2,9 @@
  * The only bridge from a URI to a store and from a name to a format. Everything is loaded when it is first asked for, so
  * that a program carries only what it uses and a browser never sees `node:fs`.
  */
+export type { Hdf5Attributes, Hdf5DatasetFacts, Hdf5Filter, Hdf5Group, Hdf5Node, Hdf5Value } from '../formats/hdf5/model.js'
+export type { NpyColumn, NpyInfo } from '../formats/npy/inspect.js'
+export type { NpzArray, NpzInfo } from '../formats/npz/inspect.js'
 import type { Hdf5Group } from '../formats/hdf5/model.js'
 import type { NpyInfo } from '../formats/npy/inspect.js'
 import type { NpzInfo } from '../formats/npz/inspect.js'

@@ -24,7 +24,8 @@ export type WriteHdf5Options = WriteDatasetsOptions & WriteOptions
 /** Options of {@link writeTfrecordIndex}. */
 export type WriteTfrecordIndexOptions = IndexTfrecordOptions & WriteOptions
 
-export type { Hdf5DatasetSource, NpyWritten, Rows, Writable, WriteDatasetsResult }
+export type { AttributeValue, Hdf5DatasetOptions } from '../formats/hdf5/write/options.js'
+export type { Hdf5DatasetSource, NpyWritten as WriteNpyResult, Rows as WritableRows, Writable as WritableArray, WriteDatasetsResult as WriteHdf5Result }
 
 /**
  * Writes an array, or rows of which each is like the others, as an NPY file, byte for byte as NumPy does.
@@ -32,7 +33,7 @@ export type { Hdf5DatasetSource, NpyWritten, Rows, Writable, WriteDatasetsResult
  * Nothing is visible before all is written; if anything fails, nothing stays behind. The shape stands at the beginning of the file, so rows
  * are kept in memory until the last one is there, unless `rows` says how many there are.
  * @throws TypeError for what is no array; MillraceError `Mismatch`, `Lossy`, or of the store
- * @example await writeNpy('x.npy', Dataset.range(1000).map(x => new Float32Array([x, x * x])), { rows: 1000 })
+ * @example await writeNpy('mem://data/x.npy', Dataset.range(1000).map(x => new Float32Array([x, x * x])), { rows: 1000 })
  */
 export async function writeNpy(uri: string, source: Writable | Rows, options: WriteNpyOptions = {}): Promise<NpyWritten> {
   checkOptions('writeNpy', options, ['numbers', 'rows', 'store', 'signal'])
@@ -44,7 +45,7 @@ export async function writeNpy(uri: string, source: Writable | Rows, options: Wr
 /**
  * Writes arrays as an NPZ file, which `numpy.load` reads. Nothing is visible before all is written.
  * @throws TypeError for what is no array or name; MillraceError `Lossy`, or of the store
- * @example await writeNpz('data.npz', { xs: ndarray(new Float32Array(12), [4, 3]), ys: new Int32Array(4) })
+ * @example await writeNpz('mem://data/train.npz', { xs: ndarray(new Float32Array(12), [4, 3]), ys: new Int32Array(4) })
  */
 export async function writeNpz(uri: string, arrays: { readonly [name: string]: Writable }, options: WriteNpzOptions = {}): Promise<ObjectMeta> {
   checkOptions('writeNpz', options, ['compression', 'store', 'signal'])
@@ -57,7 +58,7 @@ export async function writeNpz(uri: string, arrays: { readonly [name: string]: W
  * Writes datasets, by their paths, as an HDF5 file, which h5py reads: whole arrays, or arrays of rows one after the other, in chunks,
  * compressed if wanted. Nothing is visible before all is written.
  * @throws TypeError or RangeError for an option that is none; MillraceError `Mismatch`, or of the store
- * @example await writeHdf5('train.h5', { '/images': { data: images, compression: 'gzip' }, '/labels': { data: labels } })
+ * @example await writeHdf5('mem://data/train.h5', { '/images': { data: ndarray(new Float32Array(12), [3, 4]), compression: 'gzip' } })
  */
 export async function writeHdf5(uri: string, datasets: { readonly [path: string]: Hdf5DatasetSource }, options: WriteHdf5Options = {}): Promise<WriteDatasetsResult> {
   checkOptions('writeHdf5', options, ['attributes', 'store', 'signal'])

@@ -11,6 +11,8 @@ export interface NamedArray {
 
 /** Arrays that are read at the same time. */
 const AT_ONCE = 16
+/** Arrays that have to be read in order, and have no more bytes in all, are one block: that can be had at any time, and be kept. */
+const SMALL_BYTES = 2 ** 23
 
 /**
  * The rows that several arrays have side by side, or with `element: 'file'` one row that is all of them.
@@ -22,6 +24,8 @@ export function tableOf(uri: string, arrays: readonly NamedArray[], options: Pic
   const spec = specOf(uri, arrays, whole)
   const rows = whole ? 1 : commonRows(uri, arrays)
   const ordered = arrays.some(({ array }) => array.region.ordered)
+  const small = arrays.reduce((sum, { array }) => sum + array.header.dataBytes, 0) <= SMALL_BYTES
+  const canEnd = arrays.some(({ array }) => array.region.final !== undefined)
   let before: Promise<unknown> = Promise.resolve()
 
   async function readAll(start: number, count: number, columns: Columns, at: number, signal: AbortSignal): Promise<void> {
@@ -37,11 +41,11 @@ export function tableOf(uri: string, arrays: readonly NamedArray[], options: Pic
   return {
     rows: arrays.length === 0 ? 0 : rows,
     spec,
-    blockRows: whole ? 1 : blockRows(arrays, rows, options.fortranBytes),
-    sequential: ordered && !whole,
+    blockRows: whole ? 1 : ordered && small ? Math.max(1, rows) : blockRows(arrays, rows, options.fortranBytes),
+    sequential: ordered && !whole && !small,
     read(start, count, columns, at, { signal }) {
-      if (!ordered) return readAll(start, count, columns, at, signal)
-      const reading = before.then(() => readAll(start, count, columns, at, signal)).catch((error: unknown) => {
+      if (!canEnd && !ordered) return readAll(start, count, columns, at, signal)
+      const reading = (ordered ? before : Promise.resolve()).then(() => readAll(start, count, columns, at, signal)).catch((error: unknown) => {
         if (typeof error === 'object' && error !== null && arrays.some(({ array }) => array.region.final?.(error) === true)) {
           Object.defineProperty(error, 'next', { value: rows, enumerable: true, configurable: true })
         }

@@ -1,6 +1,6 @@
 import { MillraceError, type ByteSource } from '../../src/format.js'
 import { arrayReader, type ArrayReader } from '../npy/array.js'
-import { readHeader } from '../npy/header.js'
+import { readHeader, type Header } from '../npy/header.js'
 import { eachOf, type NamedArray } from '../npy/table.js'
 import type { Member } from './directory.js'
 import { zipFault } from './faults.js'
@@ -27,8 +27,9 @@ const AT_ONCE = 16
 const AHEAD_BYTES = 2 ** 25
 const MOST_AHEAD = 2 ** 21
 const LEAST_AHEAD = 2 ** 16
-/** More streams than that are opened again when they are read: each of them takes memory while it waits. */
-const MOST_WAITING = 32
+/** Stored arrays that are read at once and kept beside others, so that a row is one range and not several: labels, mostly. */
+const MOST_KEPT = 2 ** 19
+const MOST_KEPT_IN_ALL = 2 ** 20
 /** Rows across more deflated arrays than that would take a stream for each. */
 const MOST_STREAMS = 256
 
@@ -69,6 +70,7 @@ export async function openArrays(
   const lifetime = new AbortController()
   const arrays: NamedArray[] = []
   let held = 0
+  let kept = 0
 
   async function openArray({ member }: Choice): Promise<ArrayReader> {
     const { start, head } = await openMember(source, member, signal)
@@ -77,13 +79,16 @@ export async function openArrays(
       const header = await readHeader(stored, head, options.strings, signal)
       const verified = verifiedRegion(stored, member.crc)
       if (header.dataBytes === 0) await verified.read(member.bytes, new Uint8Array(0), signal)
-      return arrayReader(whole ? verified : stored, header, options.strings)
+      const keep = !whole && choices.length > 1 && header.dataBytes <= MOST_KEPT && kept + header.dataBytes <= MOST_KEPT_IN_ALL
+      if (keep) kept += header.dataBytes
+      const array = arrayReader(whole || keep ? verified : stored, header, options.strings)
+      return keep ? heldArray(array, lifetime.signal) : array
     }
     const stream = inflatedRegion(source, member, start, sizes)
     streams.push(stream)
-    const header = await readHeader(stream, await firstBytes(stream, signal), options.strings, signal)
+    const header = await peekHeader(member, head, signal) ?? await readHeader(stream, await firstBytes(stream, signal), options.strings, signal)
     if (header.dataBytes === 0) await stream.read(member.bytes, new Uint8Array(0), signal)
-    if (deflated.length > MOST_WAITING || header.dataBytes === 0) await stream.close()
+    await stream.close() // Until it is read it takes no memory, and no time.
     const array = arrayReader(stream, header, options.strings)
     held += whole || array.fortran ? header.dataBytes : array.itemsPerRow * header.item.bytes
     if (held > options.maxRowBytes) {
@@ -92,6 +97,19 @@ export async function openArrays(
         + 'Raise it, or write the archive without compression, or arrays in Fortran order as np.ascontiguousarray(array)')
     }
     return array.fortran && !whole ? heldArray(array, lifetime.signal) : array
+  }
+  /** The header, if it is in the bytes that came along; errors are left to those who read them all. */
+  async function peekHeader(member: Member, head: Uint8Array, signal: AbortSignal): Promise<Header | undefined> {
+    const inMemory: ByteSource = { ...source, read: async (offset, into) => into.set(head.subarray(offset, offset + into.length)) }
+    const peek = inflatedRegion(inMemory, { ...member, compressedBytes: head.length }, 0, { aheadBytes: 1, readBytes: head.length })
+    try {
+      return await readHeader(peek, await firstBytes(peek, signal), options.strings, signal)
+    } catch {
+      signal.throwIfAborted()
+      return undefined
+    } finally {
+      await peek.close()
+    }
   }
   async function close(): Promise<void> {
     lifetime.abort(new MillraceError('Closed', `${uri}: the file was closed`, { uri }))

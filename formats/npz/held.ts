@@ -3,8 +3,8 @@ import { allocateColumns, type ArrayReader } from '../npy/array.js'
 import { product } from '../npy/sizes.js'
 
 /**
- * An array that is read whole when the first row of it is asked for, and kept: a deflated one in Fortran order, whose first row ends with
- * the last bytes. `lifetime` ends the reading; the signals of single reads do not, for others may wait for it too.
+ * An array that is read whole when the first row of it is asked for, and kept: a small one, or a deflated one in Fortran order, whose first
+ * row ends with the last bytes. `lifetime` ends the reading; the signals of single reads do not, for others may wait for it too.
  */
 export function heldArray(array: ArrayReader, lifetime: AbortSignal): ArrayReader {
   let loading: Promise<readonly NdArray[]> | undefined

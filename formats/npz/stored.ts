@@ -23,6 +23,7 @@ const READ_BYTES = 2 ** 22
 
 /** The same bytes in order, from the beginning to the end, with their checksum. `Corrupt` when the end is read and it is wrong. */
 export function verifiedRegion(region: Region, expected: number): Region {
+  const final = new WeakSet<object>()
   let position = 0
   let crc = 0
 
@@ -44,12 +45,15 @@ export function verifiedRegion(region: Region, expected: number): Region {
   return {
     ...region,
     ordered: true,
+    final: (error) => final.has(error),
     async read(offset, into, signal) {
       if (position > offset) position = crc = 0
       while (position < offset) await advance(new Uint8Array(Math.min(READ_BYTES, offset - position)), signal)
       if (into.length > 0) await advance(into, signal)
       if (position === region.byteLength && crc !== expected) {
-        throw fault('Corrupt', region, 0, `its checksum is wrong. ${RESTORE}`)
+        const error = fault('Corrupt', region, 0, `its checksum is wrong. ${RESTORE}`)
+        final.add(error)
+        throw error
       }
     }
   }

@@ -60,16 +60,16 @@ export interface ReadAhead {
   close(): Promise<void>
 }
 
-/** Two reads under way keep a local disk busy (one leaves it idle while the data are handed over); more gained nothing. */
+/** Two reads under way keep a local disk busy; one leaves it idle while the data are handed over. */
 const DEPTH = 2
-/** One lent, one being decoded, the others being read. */
-const MOST_BLOCKS = DEPTH + 2
+/** Where blocks come back, more of them cost no more first touches of memory, and a busy machine starves less. */
+const REUSED_DEPTH = 4
 const MOST_HEADROOM = 2 ** 18
 
 /**
- * Reads a stream in blocks, up to two of them in advance.
+ * Reads a stream in blocks, some of them in advance.
  *
- * With `reuse` blocks that were lent come back, so that there are never more than four: one lent, one being decoded, two
+ * With `reuse` blocks that were lent come back, so that there are never more than six: one lent, one being decoded, four
  * being read; they lie in one memory. Without it lent blocks are left to their users.
  */
 export function readAhead(stream: ByteStream, options: { readonly blockBytes: number; readonly reuse: boolean }): ReadAhead {
@@ -78,8 +78,11 @@ export function readAhead(stream: ByteStream, options: { readonly blockBytes: nu
   const flights: { readonly bytes: Uint8Array; readonly filled: Promise<number> }[] = []
   const free: Uint8Array[] = []
   const lent: Uint8Array[] = []
+  const depth = options.reuse ? REUSED_DEPTH : DEPTH
+  // One lent, one being decoded, the others being read.
+  const most = depth + 2
   const stride = (headroom + blockBytes + 63) & ~63
-  const memory = options.reuse ? takeRecordMemory(MOST_BLOCKS * stride) : null
+  const memory = options.reuse ? takeRecordMemory(most * stride) : null
   let owned = 0
 
   function start(): void {
@@ -106,7 +109,7 @@ export function readAhead(stream: ByteStream, options: { readonly blockBytes: nu
       return count === 0 ? null : { bytes: flight.bytes, start: headroom, end: headroom + count }
     },
     ahead() {
-      while (flights.length < DEPTH && stream.left() > 0 && (free.length > 0 || owned < MOST_BLOCKS)) start()
+      while (flights.length < depth && stream.left() > 0 && (free.length > 0 || owned < most)) start()
     },
     retire(block, handedOut) {
       if (!handedOut) free.push(block.bytes)

@@ -55,6 +55,10 @@ export const COLUMNS_BYTES = 65536
 /** The kernel reads up to so many bytes behind a record. */
 const SLACK = 16
 const PAGE = 65536
+/** More than the kernel has for itself. */
+const KERNEL_BYTES = 65536
+/** Memories are not made smaller, so that files of different sizes can use the same one. */
+const LEAST_BYTES = 2 ** 20
 
 /** By the buffer that the views of records have. */
 const MEMORIES = new WeakMap<ArrayBufferLike, RecordMemory>()
@@ -78,8 +82,8 @@ export function recordMemoryOf(record: unknown): RecordMemory | undefined {
 }
 
 function makeRecordMemory(byteLength: number): RecordMemory | null {
-  const least = 2 ** 17
-  const pages = Math.ceil((least + Math.max(byteLength, 2 ** 20) + SLACK) / PAGE) + 1
+  const own = KERNEL_BYTES + 8 * TABLE_ROWS + FEATURES_BYTES + COLUMNS_BYTES + PAGE
+  const pages = Math.ceil((own + Math.max(byteLength, LEAST_BYTES) + SLACK) / PAGE)
   let memory: WebAssembly.Memory
   try {
     memory = new WebAssembly.Memory({ initial: pages, maximum: pages })

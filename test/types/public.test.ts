@@ -54,7 +54,9 @@ const ANY_ALLOWED: Readonly<Record<string, string>> = {
 /** Types that public types are made of and that nobody has to name: steps of a recursion, and what a name stands for. */
 const HELPERS = [
   'AnyLengths', 'BatchedAt', 'DefaultValue', 'DTypeOf', 'DTypeOfArray', 'FeatureSource', 'FixedLenSteps', 'IntegerDType', 'NdArrayLike', 'Nested', 'NestedDType',
-  'NestedShape', 'PaddedAt', 'RandomKey', 'Row', 'ScalarIn', 'ScalarOf', 'ScalarRow', 'SlicedAt', 'TooDeep', 'UnbatchedAt', 'Unstackable'
+  'NestedShape', 'PaddedAt', 'RandomKey', 'Row', 'ScalarIn', 'ScalarOf', 'ScalarRow', 'SlicedAt', 'TooDeep', 'UnbatchedAt', 'Unstackable',
+  'CastLeaf', 'CroppedLeaf', 'ImageShape', 'NormalizedLeaf', 'OneHotLeaf', 'OptionOf', 'PaddedLeaf', 'ReshapedLeaf', 'TensorOf',
+  'Attributes', 'IndexTfrecordOptions', 'NpyWriteOptions', 'NpzWriteOptions', 'WriteDatasetsOptions', 'WriteOptions'
 ]
 
 const text = ({ place, what }: Found): string => `${what}, at ${place}`

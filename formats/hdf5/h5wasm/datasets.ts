@@ -87,7 +87,8 @@ function read(module: H5Module, file: bigint, dataset: Opened, { start, count }:
     module.HEAPU8.fill(0, pointer, pointer + bytes)
     const status = attempt(() => readRaw(module, file, dataset, selected, from, pointer), `${what} cannot be read`)
     if (status < 0) throw new Fault('Corrupt', `${what} cannot be read`)
-    const columns = leaves.map(leaf => ({ name: leaf.name, dtype: leaf.dtype, values: gather(leaf, { heap: module.HEAPU8, start: pointer, count: values, stride }) }))
+    const raw = { heap: module.HEAPU8, start: pointer, count: values, stride }
+    const columns = leaves.map(leaf => ({ name: leaf.name, dtype: leaf.dtype, values: gather(leaf, raw) }))
     if (hasPointers) {
       if (selected === null) module.reclaim_vlen_memory(file, path, '', BigInt(pointer))
       else module.reclaim_vlen_memory_count(file, path, '', BigInt(pointer), selected)
@@ -98,12 +99,15 @@ function read(module: H5Module, file: bigint, dataset: Opened, { start, count }:
   }
 }
 
-function readRaw(module: H5Module, file: bigint, { path, asInFile }: Opened, count: bigint[] | null, from: bigint[] | null, pointer: number): number {
-  if (!asInFile) return module.get_dataset_data(file, path, count, from, count === null ? null : count.map(() => 1n), BigInt(pointer))
+function readRaw(
+  module: H5Module, file: bigint, { path, asInFile }: Opened, count: bigint[] | null, from: bigint[] | null, pointer: number
+): number {
+  const steps = count === null ? null : count.map(() => 1n)
+  if (!asInFile) return module.get_dataset_data(file, path, count, from, steps, BigInt(pointer))
   // HDF5 refuses to turn the type round, whereupon h5wasm reads the values as they are.
   module.deactivate_throwing_error_handler()
   try {
-    return module.get_dataset_data(file, path, count, from, count === null ? null : count.map(() => 1n), BigInt(pointer))
+    return module.get_dataset_data(file, path, count, from, steps, BigInt(pointer))
   } finally {
     module.activate_throwing_error_handler()
   }

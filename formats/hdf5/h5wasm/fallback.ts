@@ -1,4 +1,4 @@
-import { MillraceError, type ByteSource, type Columns, type NdArray, type Table } from '../../../src/format.js'
+import { MillraceError, type ByteSource, type Columns, type NdArray, type RowSpec, type Table } from '../../../src/format.js'
 import type { Hdf5OpenOptions, Hdf5Paths } from '../model.js'
 import { agreed, leavesIn, ownSpecs } from './own-spec.js'
 import type { ColumnValues, DatasetSummary } from './protocol.js'
@@ -31,7 +31,7 @@ export async function openFallbackTable(source: ByteSource, paths: Hdf5Paths, op
     const summaries = await session.perform({ task: 'describe', paths: keys.map(([, path]) => path) }, signal)
     const parts = keys.map(([key, path], i): TablePart => {
       const summary = summaries[i] as DatasetSummary
-      return { key, path, ...summary, spec: agreed(summary.spec, specs[i]) }
+      return { key, path, ...summary, spec: agreed(source.uri, summary.spec, specs[i]) }
     })
     for (const part of parts) checkPart(source.uri, part, parts[0] as TablePart, maxChunkBytes)
     return tableOf(session, source.uri, parts, typeof paths === 'string')
@@ -54,15 +54,19 @@ function tableOf(session: Session, uri: string, parts: readonly TablePart[], sin
 
   async function readPiece(start: number, count: number, columns: Columns, at: number, signal: AbortSignal): Promise<void> {
     const read = await session.perform({ task: 'read', parts: parts.map(({ path }) => ({ path, start, count })) }, signal)
-    for (const [i, { key }] of parts.entries()) for (const values of read[i] ?? []) put(values, columnOf(columns, single ? values.name : joined(key, values.name)), at)
+    for (const [i, { key }] of parts.entries()) {
+      for (const values of read[i] ?? []) put(values, columnOf(columns, single ? values.name : joined(key, values.name)), at)
+    }
   }
 
   return {
     rows,
-    spec: single ? (parts[0] as TablePart).spec : Object.fromEntries(parts.flatMap(({ key, spec }) => leavesIn(spec).map(([name, leaf]) => [joined(key, name), leaf]))),
+    spec: single ? (parts[0] as TablePart).spec : specOf(parts),
     blockRows,
     async read(start, count, columns, at, { signal }) {
-      if (start < 0 || count < 0 || start + count > rows) throw new RangeError(`rows ${start} to ${start + count} were asked for of ${uri}, which has ${rows}`)
+      if (start < 0 || count < 0 || start + count > rows) {
+        throw new RangeError(`rows ${start} to ${start + count} were asked for of ${uri}, which has ${rows}`)
+      }
       for (let done = 0; done < count;) {
         // Pieces end where blocks end, so that none is decoded twice.
         const most = pieceRows - ((start + done) % pieceRows)
@@ -75,10 +79,16 @@ function tableOf(session: Session, uri: string, parts: readonly TablePart[], sin
   }
 }
 
+function specOf(parts: readonly TablePart[]): RowSpec {
+  return Object.fromEntries(parts.flatMap(({ key, spec }) => leavesIn(spec).map(([name, leaf]) => [joined(key, name), leaf])))
+}
+
 /** Puts decoded values behind the first `at` rows of a column. */
 function put({ values, name }: ColumnValues, column: NdArray, at: number): void {
   const rowItems = column.data.length / (column.shape[0] ?? 1)
-  if (Array.isArray(values) !== Array.isArray(column.data)) throw new TypeError(`the column ${name} is ${column.dtype}, which does not go with what was read`)
+  if (Array.isArray(values) !== Array.isArray(column.data)) {
+    throw new TypeError(`the column ${name} is ${column.dtype}, which does not go with what was read`)
+  }
   if (Array.isArray(values)) {
     const texts = column.data as string[]
     for (let i = 0; i < values.length; i++) texts[at * rowItems + i] = values[i] as string
@@ -117,10 +127,12 @@ function greatestDivisor(a: number, b: number): number {
 
 function checkPart(uri: string, part: TablePart, first: TablePart, maxChunkBytes: number): void {
   if (part.rows !== first.rows) {
-    throw new MillraceError('Mismatch', `${uri}: ${first.path} has ${first.rows} rows and ${part.path} has ${part.rows}; read them apart`, { uri, keyPath: part.key })
+    const lengths = `${first.path} has ${first.rows} rows and ${part.path} has ${part.rows}`
+    throw new MillraceError('Mismatch', `${uri}: ${lengths}; read them apart`, { uri, keyPath: part.key })
   }
   const largest = Math.max(part.chunkBytes, part.rowBytes)
   if (largest > maxChunkBytes) {
-    throw new MillraceError('Limit', `${uri}: a ${part.chunkBytes > part.rowBytes ? 'chunk' : 'row'} of ${part.path} has ${largest} bytes, and maxChunkBytes is ${maxChunkBytes}`, { uri, keyPath: part.key })
+    const what = `a ${part.chunkBytes > part.rowBytes ? 'chunk' : 'row'} of ${part.path}`
+    throw new MillraceError('Limit', `${uri}: ${what} has ${largest} bytes, and maxChunkBytes is ${maxChunkBytes}`, { uri, keyPath: part.key })
   }
 }

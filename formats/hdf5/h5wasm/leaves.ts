@@ -84,16 +84,20 @@ export function leavesOf(type: H5Type): Leaves | string {
       case STRING:
         if (type.vlen) return add('string', 1, 'pointer')
         return add('string', 1, TEXTS[type.strpad ?? 0] ?? 'null-terminated')
-      case OPAQUE:
-        found.push({ name, dtype: 'uint8', shape: [...shape, type.size], at: at.flatMap(offset => Array.from({ length: type.size }, (_, i) => offset + i)), bytes: 1, swap: 1 })
+      case OPAQUE: {
+        if (type.size * at.length > MOST_VALUES) return `opaque values of ${type.size} bytes`
+        const bytes = at.flatMap(offset => Array.from({ length: type.size }, (_, i) => offset + i))
+        found.push({ name, dtype: 'uint8', shape: [...shape, type.size], at: bytes, bytes: 1, swap: 1 })
         return undefined
+      }
       case COMPLEX:
         if (type.size !== 8 && type.size !== 16) return `complex numbers of ${type.size} bytes`
         return add(type.size === 8 ? 'complex64' : 'complex128', type.size / 2)
       case COMPOUND: {
         const part = complexPart(type)
         if (part !== undefined) {
-          found.push({ name, dtype: part.size === 4 ? 'complex64' : 'complex128', shape, at, bytes: type.size, swap: !converted && orderOf(part) === 'big' ? part.size : 1 })
+          const swap = !converted && orderOf(part) === 'big' ? part.size : 1
+          found.push({ name, dtype: part.size === 4 ? 'complex64' : 'complex128', shape, at, bytes: type.size, swap })
           return undefined
         }
         for (const member of type.compound_type?.members ?? []) {

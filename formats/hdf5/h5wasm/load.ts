@@ -47,7 +47,8 @@ const EIO = 29
 const BUILT_IN: readonly number[] = [1, 2, 3, 4, 5, 6]
 /** Filters of the plug-in package, by the number that is registered with the HDF Group. */
 const PLUGIN_OF: { readonly [id: number]: string } = {
-  307: 'bz2', 32000: 'lzf', 32001: 'blosc', 32004: 'lz4', 32008: 'bshuf', 32013: 'zfp', 32015: 'zstd', 32019: 'jpeg', 32022: 'bitgroom', 32023: 'bitround', 32026: 'blosc2'
+  307: 'bz2', 32000: 'lzf', 32001: 'blosc', 32004: 'lz4', 32008: 'bshuf', 32013: 'zfp', 32015: 'zstd', 32019: 'jpeg', 32022: 'bitgroom',
+  32023: 'bitround', 32026: 'blosc2'
 }
 
 /** The code of zlib among the compressors of Blosc. The plug-ins have no zlib of their own, and h5wasm does not lend them its. */
@@ -62,19 +63,25 @@ export async function loadH5wasm(): Promise<H5Module> {
   try {
     h5 = await import('h5wasm')
   } catch (error) {
-    throw new Fault('Unsupported', `this needs the package h5wasm, which could not be loaded (${String(error)}): npm install "${H5WASM.replace(' ', '@')}"`)
+    throw new Fault('Unsupported', `this needs the package h5wasm, which could not be loaded (${String(error)}): ${install(H5WASM)}`)
   }
   // The declarations of the package do not name the functions of the C library that are called here.
   const module = (await h5.ready) as H5Module
   if (typeof module.activate_throwing_error_handler !== 'function') {
-    throw new Fault('Unsupported', `the h5wasm that is installed is too old to tell of errors: npm install "${H5WASM.replace(' ', '@')}"`)
+    throw new Fault('Unsupported', `the h5wasm that is installed is too old to tell of errors: ${install(H5WASM)}`)
   }
   module.activate_throwing_error_handler()
   return module
 }
 
+function install(versions: string): string {
+  return `npm install "${versions.replace(' ', '@')}"`
+}
+
 /** The only file that h5wasm sees, read through `read`. Gives its handle. */
-export function mountFile(module: H5Module, byteLength: number, read: (position: number, length: number, heap: Int8Array, at: number) => void): bigint {
+export function mountFile(
+  module: H5Module, byteLength: number, read: (position: number, length: number, heap: Int8Array, at: number) => void
+): bigint {
   const { FS } = module
   const node = FS.createFile('/', 'file.h5', {}, true, false)
   let opened = false
@@ -115,17 +122,20 @@ export function provideFilters(module: H5Module, path: string, filters: readonly
     const shown = `filter ${id}${name === '' ? '' : ` (${name})`}`
     const plugin = PLUGIN_OF[id]
     if (plugin === undefined) {
-      throw new Fault('Unsupported', `${path} is compressed with ${shown}, which neither h5wasm nor ${PLUGINS} has; write it again with gzip, lzf, zstd, lz4 or blosc`)
+      throw new Fault('Unsupported',
+        `${path} is compressed with ${shown}, which neither h5wasm nor ${PLUGINS} has; write it again with gzip, lzf, zstd, lz4 or blosc`)
     }
     if (plugin.startsWith('blosc') && parameters[6] === BLOSC_ZLIB) {
-      throw new Fault('Unsupported', `${path} is compressed with ${shown} and zlib inside it, which the plug-in of ${PLUGINS} cannot undo; write it again with lz4 or zstd inside`)
+      throw new Fault('Unsupported',
+        `${path} is compressed with ${shown} and zlib inside it, which the plug-in of ${PLUGINS} cannot undo; write it again with lz4 or zstd inside`)
     }
     let bytes: Uint8Array
     try {
       const url = new URL(`./plugins/libH5Z${plugin}.so`, import.meta.resolve('h5wasm-plugins'))
       bytes = globalThis.process.getBuiltinModule('node:fs').readFileSync(url)
     } catch (error) {
-      throw new Fault('Unsupported', `${path} is compressed with ${shown}, which needs the package h5wasm-plugins (${String(error)}): npm install "${PLUGINS.replace(' ', '@')}"`)
+      throw new Fault('Unsupported',
+        `${path} is compressed with ${shown}, which needs the package h5wasm-plugins (${String(error)}): ${install(PLUGINS)}`)
     }
     const folder = module.get_plugin_search_paths()[0] ?? '/usr/local/hdf5/lib/plugin'
     module.FS.mkdirTree(folder)

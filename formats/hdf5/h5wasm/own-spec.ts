@@ -1,4 +1,4 @@
-import { isMillraceError, type ByteSource, type LeafSpec, type RowSpec } from '../../../src/format.js'
+import { isMillraceError, MillraceError, type ByteSource, type LeafSpec, type RowSpec } from '../../../src/format.js'
 import { openAccess, type Access } from '../access.js'
 import { columnsOf, rowSpecOf } from '../columns.js'
 import { UNDEFINED } from '../fields.js'
@@ -28,9 +28,9 @@ export async function ownSpecs(source: ByteSource, paths: readonly string[], sig
 
 /**
  * The structure that both readers agree on.
- * @throws TypeError when they do not, which would be a fault in one of them
+ * @throws MillraceError `Corrupt` when they do not
  */
-export function agreed(found: RowSpec, own: RowSpec | undefined): RowSpec {
+export function agreed(uri: string, found: RowSpec, own: RowSpec | undefined): RowSpec {
   if (own === undefined) return found
   const both = [leavesIn(found), leavesIn(own)] as const
   const same = both[0].length === both[1].length && both[0].every(([name, leaf], i) => {
@@ -38,8 +38,8 @@ export function agreed(found: RowSpec, own: RowSpec | undefined): RowSpec {
     const known = leaf.dtype === ownLeaf?.dtype || (leaf.dtype === 'float16' && ownLeaf?.dtype === 'bfloat16')
     return known && name === ownName && String(leaf.shape) === String(ownLeaf?.shape)
   })
-  if (!same) throw new TypeError(`h5wasm sees rows of ${JSON.stringify(found)}, and the headers of the file say ${JSON.stringify(own)}`)
-  return own
+  if (same) return own
+  throw new MillraceError('Corrupt', `${uri}: h5wasm sees rows of ${JSON.stringify(found)}, and the headers of the file say ${JSON.stringify(own)}`, { uri })
 }
 
 /** The leaves of a row by name, `''` for the only one. */

@@ -6,8 +6,7 @@
  */
 import type { DType, ErrorKind, RowSpec } from '../../../src/format.js'
 
-/** What is in a slot of the shared memory. */
-export const EMPTY = 0
+/** What is in a slot of the shared memory: 0 in the beginning, then one of these. */
 export const PENDING = 1
 export const READY = 2
 export const FAILED = 3

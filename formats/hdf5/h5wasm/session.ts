@@ -132,7 +132,13 @@ export function openSession(source: ByteSource, cacheBytes: number): Session {
     while (given.length < MOST_GIVEN) {
       const job = queue.shift()
       if (job === undefined) break
-      thread ??= start()
+      try {
+        thread ??= start()
+      } catch (cause) {
+        job.reject(new MillraceError('Unsupported', `${uri}: h5wasm needs a thread, which could not be started`, { uri, operation: 'read', cause }))
+        job.done()
+        continue
+      }
       given.push(job)
       thread.postMessage(job.request)
     }

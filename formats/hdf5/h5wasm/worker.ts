@@ -2,7 +2,7 @@
  * The thread that h5wasm runs in: it may sleep until bytes of the file are there, and decode for long, while the main thread goes on.
  */
 import { fileBlocks } from './blocks.js'
-import { isFault } from './faults.js'
+import { Fault, isFault } from './faults.js'
 import { loadH5wasm, mountFile } from './load.js'
 import type { Message, Request, Results, Task, WorkerSetup } from './protocol.js'
 import { openDatasets, type Datasets } from './datasets.js'
@@ -47,7 +47,7 @@ function serve(port: import('node:worker_threads').MessagePort, setup: WorkerSet
       send({ id, result }, buffersIn(task, result))
     } catch (error) {
       errors++
-      const { kind, message, fatal } = isFault(error) ? error : { kind: 'Internal' as const, message: `the thread with h5wasm failed: ${String(error)}`, fatal: true }
+      const { kind, message, fatal } = isFault(error) ? error : new Fault('Internal', `the thread with h5wasm failed: ${String(error)}`, true)
       send({ id, failure: { kind, message, ofStore, fatal: fatal || errors >= MOST_ERRORS || !opened } })
     }
   }

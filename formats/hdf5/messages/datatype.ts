@@ -128,6 +128,7 @@ function compound(fields: Fields, count: number, version: number, size: number, 
   const members: Member[] = []
   for (let i = 0; i < count; i++) {
     const name = memberName(fields, version)
+    if (name === '') throw fields.corrupt('a member of a compound has no name')
     const offset = version >= 3 ? fields.uint(bytesFor(size)) : fields.u32()
     let shape: readonly number[] = []
     if (version === 1) {

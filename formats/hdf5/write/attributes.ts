@@ -7,8 +7,15 @@ import { writeTexts } from './texts.js'
 
 const MOST_BYTES = 2 ** 16 - 1
 
-/** The messages of attributes. Texts go where `place` puts them; it gives their address before it is told of them. */
-export function attributeMessages(path: string, attributes: Attributes, place: { readonly address: () => number; readonly write: (heaps: Uint8Array) => void }): HeaderMessage[] {
+/** Where the texts of attributes go. */
+export interface TextPlacement {
+  /** The address that the next heaps get. */
+  address(): number
+  write(heaps: Uint8Array): void
+}
+
+/** The messages of attributes. Texts go where `place` puts them. */
+export function attributeMessages(path: string, attributes: Attributes, place: TextPlacement): HeaderMessage[] {
   const messages = Object.entries(attributes).map(([name, value]) => {
     const array = arrayOf(path, name, value)
     let data: Uint8Array

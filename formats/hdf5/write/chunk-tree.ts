@@ -18,7 +18,9 @@ const HALF = 32
  *
  * @param chunks At least one, in the order of their offsets, the first axis being the slowest.
  */
-export function chunkTree(chunks: readonly WrittenChunk[], chunkShape: readonly number[], start: number): { readonly bytes: Uint8Array; readonly root: number } {
+export function chunkTree(
+  chunks: readonly WrittenChunk[], chunkShape: readonly number[], start: number
+): { readonly bytes: Uint8Array; readonly root: number } {
   const rank = chunkShape.length
   const keyBytes = 8 + 8 * (rank + 1)
   const nodeBytes = 24 + 2 * HALF * 8 + (2 * HALF + 1) * keyBytes

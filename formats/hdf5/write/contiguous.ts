@@ -1,5 +1,5 @@
 import { MillraceError, type NdArray } from '../../../src/format.js'
-import type { DatasetRows, Placement } from './dataset.js'
+import { noRows, type DatasetRows, type Placement } from './dataset.js'
 import { datatypeMessage, sizeInFile } from './datatype.js'
 import { contiguousLayout, dataspace, fillValue } from './headers.js'
 import type { ResolvedDatasetOptions } from './options.js'
@@ -28,9 +28,7 @@ export function contiguousRows(path: string, options: ResolvedDatasetOptions, pl
     },
     async finish() {
       const { dtype, rowShape } = options
-      if (written === undefined && (dtype === undefined || rowShape === undefined)) {
-        throw new MillraceError('Mismatch', `${path}: there are no rows, so its dtype and rowShape have to be given`)
-      }
+      if (written === undefined && (dtype === undefined || rowShape === undefined)) throw noRows(path)
       const rows: Pick<NdArray, 'dtype' | 'shape'> = written?.rows ?? { dtype: dtype ?? 'uint8', shape: [0, ...(rowShape ?? [])] }
       const bytes = rows.shape.reduce((product, length) => product * length, sizeInFile(rows.dtype))
       return [

@@ -47,15 +47,17 @@ export function datasetRows(path: string, options: ResolvedDatasetOptions, place
   function formOf(first: NdArray | undefined): Form {
     const dtype = options.dtype ?? first?.dtype
     const rowShape = options.rowShape ?? first?.shape.slice(1)
-    if (dtype === undefined || rowShape === undefined) throw new MillraceError('Mismatch', `${path}: there are no rows, so its dtype and rowShape have to be given`)
+    if (dtype === undefined || rowShape === undefined) throw noRows(path)
     const chunkShape = chunkShapeOf(path, options.chunks, dtype, rowShape)
     const values = rowShape.reduce((product, length) => product * length, 1)
     return { dtype, rowShape, chunkShape, rowItems: values * (dtype === 'complex64' || dtype === 'complex128' ? 2 : 1) }
   }
 
   function check(array: NdArray, { dtype, rowShape }: Form): void {
-    const fits = array.dtype === dtype && array.shape.length === rowShape.length + 1 && rowShape.every((length, axis) => array.shape[axis + 1] === length)
-    if (!fits) throw new MillraceError('Mismatch', `${path}: rows are ${dtype}[${rowShape.join(', ')}], and then come rows of ${array.dtype}[${array.shape.slice(1).join(', ')}]`, { index: rows })
+    const found = array.shape.slice(1)
+    if (array.dtype === dtype && found.length === rowShape.length && rowShape.every((length, axis) => found[axis] === length)) return
+    const both = `rows are ${dtype}[${rowShape.join(', ')}], and then come rows of ${array.dtype}[${found.join(', ')}]`
+    throw new MillraceError('Mismatch', `${path}: ${both}`, { index: rows })
   }
 
   async function flush(form: Form): Promise<void> {
@@ -149,6 +151,11 @@ export function datasetRows(path: string, options: ResolvedDatasetOptions, place
       ]
     }
   }
+}
+
+/** What a dataset without rows is missing. */
+export function noRows(path: string): MillraceError {
+  return new MillraceError('Mismatch', `${path}: there are no rows, so its dtype and rowShape have to be given`)
 }
 
 function emptyBand(like: NdArray['data'], length: number): NdArray['data'] {

@@ -48,12 +48,15 @@ export function resolveDatasetOptions(path: string, options: Hdf5DatasetOptions)
   const { dtype, rowShape, chunks, compression = 'none', attributes = {} } = options
   if (dtype !== undefined && !isDType(dtype)) throw new RangeError(`${path}: there is no dtype ${String(dtype)}`)
   for (const shape of [rowShape, typeof chunks === 'number' ? [chunks] : chunks === false ? undefined : chunks]) {
-    if (shape !== undefined && !(Array.isArray(shape) && shape.every(length => Number.isSafeInteger(length) && length >= (shape === rowShape ? 0 : 1)))) {
+    const least = shape === rowShape ? 0 : 1
+    if (shape !== undefined && !(Array.isArray(shape) && shape.every(length => Number.isSafeInteger(length) && length >= least))) {
       throw new RangeError(`${path}: ${shape === rowShape ? 'rowShape' : 'chunks'} must be lengths, not ${String(shape)}`)
     }
   }
   const level = compression === 'none' ? 0 : compression === 'gzip' ? GZIP_LEVEL : compression
-  if (!Number.isInteger(level) || level < 0 || level > 9) throw new RangeError(`${path}: compression must be 'none', 'gzip' or a level from 1 to 9, not ${String(compression)}`)
+  if (!Number.isInteger(level) || level < 0 || level > 9) {
+    throw new RangeError(`${path}: compression must be 'none', 'gzip' or a level from 1 to 9, not ${String(compression)}`)
+  }
   const { shuffle = level > 0 } = options
   if (typeof shuffle !== 'boolean') throw new TypeError(`${path}: shuffle must be true or false, not ${String(shuffle)}`)
   if (chunks === false && (level > 0 || shuffle)) throw new RangeError(`${path}: only chunks can be compressed or shuffled`)

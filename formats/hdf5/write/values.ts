@@ -15,7 +15,10 @@ export function bytesOf({ data }: NdArray): Uint8Array {
 /** @throws MillraceError `Mismatch` for what is no array whose data fit its shape. */
 export function checkArray(path: string, value: unknown): asserts value is NdArray {
   const { dtype, shape, data } = (value ?? {}) as Partial<NdArray>
-  if (!isDType(dtype) || !Array.isArray(shape) || !holds(data, dtype)) throw new MillraceError('Mismatch', `${path}: rows must come as arrays { dtype, shape, data }`)
+  if (!isDType(dtype) || !Array.isArray(shape) || !holds(data, dtype)) {
+    throw new MillraceError('Mismatch', `${path}: rows must come as arrays { dtype, shape, data }`)
+  }
   const length = (shape as readonly number[]).reduce((product, axis) => product * axis, widthOf(dtype))
-  if (data.length !== length) throw new MillraceError('Mismatch', `${path}: an array of shape [${shape.join(', ')}] has ${data.length} items of data, not ${length}`)
+  if (data.length === length) return
+  throw new MillraceError('Mismatch', `${path}: an array of shape [${shape.join(', ')}] has ${data.length} items of data, not ${length}`)
 }

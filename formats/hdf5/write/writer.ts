@@ -6,7 +6,7 @@ import { groupMessages, objectHeader, superblock, SUPERBLOCK_BYTES, type HeaderM
 import { resolveDatasetOptions, type Attributes, type Hdf5DatasetOptions } from './options.js'
 import { spool } from './spool.js'
 
-export type { Attributes as Hdf5WriterAttributes, AttributeValue, Hdf5DatasetOptions } from './options.js'
+export type { Hdf5DatasetOptions } from './options.js'
 
 /** A dataset that is being written. */
 export interface Hdf5DatasetWriter {

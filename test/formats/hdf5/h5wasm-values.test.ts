@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals'
 import type { Hdf5File } from '../../../formats/hdf5/index.js'
 import type { Table } from '../../../src/format.js'
 import { closeTables, EXPECTED, fixtureBytes, openFallback, rowsOf, shown, type Dataset } from './h5wasm-support.js'
-import { columnsFor, isLeaf, named, openBytes, readRows } from './support.js'
+import { columnsFor, EXPECTED as LAYOUTS, fixture, isLeaf, named, openBytes, readRows } from './support.js'
 
 afterEach(closeTables)
 
@@ -51,6 +51,28 @@ describe.each(Object.entries(EXPECTED))('h5wasm reads from %s', (name, datasets)
       }
     }
   })
+})
+
+describe('h5wasm reads from the files of all layouts', () => {
+  /** The other files hold the same in other versions; all of them are read when more fuzzing is asked for. */
+  const some = ['layouts-v110', 'filters-latest', 'types-latest', 'user-block', 'user-block-old']
+  const names = process.env['MILLRACE_FUZZ'] === undefined ? some : Object.keys(LAYOUTS)
+
+  test.each(names)('the values that our own reader reads from %s', async name => {
+    const byRows = new Map<number, string[]>()
+    for (const [path, { rows }] of Object.entries(LAYOUTS[name]!)) byRows.set(rows, [...(byRows.get(rows) ?? []), path])
+    const file = await openBytes(fixture(name))
+    for (const paths of byRows.values()) {
+      const table = await openFallback(fixture(name), Object.fromEntries(paths.map(path => [path, path])))
+      const columns = shown(await readRows(table))
+      for (const path of paths) {
+        const own = (await file.dataset(path)).table()
+        expect([path, under(path, columns)]).toEqual([path, shown(await readRows(own))])
+        expect(table.rows).toBe(own.rows)
+      }
+      await closeTables()
+    }
+  }, 60_000)
 })
 
 describe('h5wasm', () => {
