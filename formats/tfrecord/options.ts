@@ -12,7 +12,7 @@ export interface TfrecordOptions {
    */
   readonly verify?: boolean | undefined
   /**
-   * Bytes per read, from 16 to 2^30. Up to two reads are under way while records are taken from a third block.
+   * Bytes per read, from 16 to 2^30. Two reads are under way while records are taken from a third block; four where blocks are used again.
    * @default 1048576
    */
   readonly readBytes?: number | undefined

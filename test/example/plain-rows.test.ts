@@ -126,12 +126,12 @@ describe('decoding runs of records where they lie', () => {
 
   test('random specs and records', () => {
     let runs = 0
-    for (let seed = 0; seed < 400; seed++) {
+    for (let seed = 0; seed < 80; seed++) {
       const random = randomOf(seed)
       const { spec, record } = generate(random)
       runs += compare(spec, 1 + Math.floor(random() * 6), Array.from({ length: 8 }, record))
     }
-    expect(runs).toBeGreaterThan(50)
+    expect(runs).toBeGreaterThan(10)
   })
 })
 
