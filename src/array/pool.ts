@@ -5,20 +5,13 @@ import { isNdArray, isPlainObject, isRaggedArray } from './nest.js'
 
 /**
  * Gives the arrays of a batch back to the iteration that made it, which puts a later batch into their memory. A training loop
- * that calls it when it is done with a batch works in a few buffers that stay in the cache, where fresh memory has to be had from the
- * system, page by page, for every batch.
+ * that calls it when it is done with a batch, as the last thing in its body, works in a few buffers that stay in the cache, where fresh
+ * memory has to be had from the system, page by page, for every batch.
  *
- * ```ts
- * for await (const batch of dataset) {
- *   await step(batch)
- *   release(batch) // the arrays of `batch` must not be used from here on, nor any view of them
- * }
- * ```
- *
- * - Nothing is ever used again that was not released.
+ * - Nothing is ever used again that was not released. When an iteration ends, the next one over the same plan may go on with what it left.
  * - After it, the arrays hold whatever comes next: release only what nobody else holds. A tensor may share the memory of the array
  *   that it was made from (TensorFlow.js on the CPU does), rows cut from a batch are views of it, and so may be what a `map` behind
- *   `batch` returned. What went into a `cache` stays there, and is not released.
+ *   `batch` returned. What went through `cache` or `window` may be handed out again, and is not released.
  * - It does nothing, and harms nothing, for arrays that were released before, slices and copies, arrays that millrace did not
  *   make or does not recycle (below 16 KiB; padded batches; strings and bytes), and after the iteration has ended.
  *
