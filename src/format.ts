@@ -4,6 +4,7 @@
  * A format says how to open one file and how to decode a fragment of it, chunk by chunk. It holds no checkpoint, no
  * concurrency and no store code: the `readFiles` operator owns files, order, state, read-ahead and closing.
  */
+import type { BatchPool } from './array/pool.js'
 import type { ByteSource } from './store.js'
 import type { TableReader } from './table/table.js'
 import type { Json } from './types.js'
@@ -20,6 +21,7 @@ export { bfloat16ToFloat, halfToFloat } from './kernels/half.js'
 export { swapBytes } from './kernels/swap-bytes.js'
 export { shuffle, unshuffle } from './kernels/unshuffle.js'
 export { tableReader, type TableReaderOptions } from './table/table-reader.js'
+export type { BatchPool } from './array/pool.js'
 export type { BlockCache } from './table/block-cache.js'
 export type { Columns, RowSpec, StackedRows, StackedRun, Table, TableReader } from './table/table.js'
 
@@ -46,6 +48,8 @@ export interface FragmentReadOptions {
    * reused for the one after the next. Formats may ignore it.
    */
   readonly transient?: boolean | undefined
+  /** Where arrays for batches come from, so that they can be released. Formats may ignore it. */
+  readonly pool?: BatchPool | undefined
 }
 
 /** One opened file. */

@@ -5,6 +5,7 @@ export type { Batched, PaddedBatched, Sliced, Unbatched } from './array/batched.
 export type { NumberDType } from './array/dtype.js'
 export { isNdArray, isRaggedArray, ndarray, ragged as raggedArray, scalar } from './array/ndarray.js'
 export { equal } from './array/equal.js'
+export { release } from './array/pool.js'
 export type { Checkpoint } from './engine/checkpoint.js'
 export type { DatasetIterator, IterateOptions, IteratorStats } from './engine/iterate.js'
 export type { StageStats } from './engine/scope.js'

@@ -26,6 +26,15 @@ export function release(batch: unknown): void {
   })
 }
 
+/** Releases the arrays of a batch whose memory has no part in what was made of it. */
+export function releaseUnused(batch: unknown, made: unknown): void {
+  const used = new Set<ArrayBufferLike>()
+  visitArrays(made, data => void used.add(data.buffer))
+  visitArrays(batch, data => {
+    if (!used.has(data.buffer)) release(data)
+  })
+}
+
 /** Makes `release` do nothing for the arrays of a batch: for operators that hand out the same batch more than once. */
 export function retain(batch: unknown): void {
   visitArrays(batch, (data) => void LENT.delete(data))

@@ -1,4 +1,5 @@
 import type { NumberDType } from '../array/dtype.js'
+import { batchPool } from '../array/pool.js'
 import { stacker } from '../array/stack.js'
 import type { Operator } from '../plan/operator.js'
 import { batchedSpec } from './batched-spec.js'
@@ -23,7 +24,8 @@ export const batch: Operator<BatchParams, unknown> = {
   cardinality: (params, [input]) => groupCount(params, input),
   elementSpec: (params, [input]) => batchedSpec(input, params),
   open(args) {
-    const stack = stacker({ numbers: args.params.numbers })
-    return collectRows(args, (rows, firstIndex) => stackedOf(rows) ?? stack(rows, firstIndex))
+    const pool = batchPool({ memo: args.ctx.memo })
+    const stack = stacker({ numbers: args.params.numbers, pool })
+    return { ...collectRows(args, (rows, firstIndex) => stackedOf(rows) ?? stack(rows, firstIndex)), close: pool.close }
   }
 }

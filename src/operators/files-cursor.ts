@@ -1,6 +1,7 @@
+import { batchPool } from '../array/pool.js'
 import { MillraceError } from '../errors.js'
 import type { FormatChunk, FormatReader } from '../format.js'
-import type { Cursor } from '../plan/operator.js'
+import type { Cursor, OpenContext } from '../plan/operator.js'
 import { badState, savedCount, savedObject } from '../plan/saved.js'
 import type { StackedRun, TableReader } from '../table/table.js'
 import type { Json, MaybePromise } from '../types.js'
@@ -47,8 +48,9 @@ function savedPlace(saved: Json, selecting: boolean): Place {
 }
 
 /** Reads files in order: their elements, stacked rows, or a selection of either. */
-export function filesCursor(params: ReadFilesParams, saved: Json | undefined, signal: AbortSignal): Cursor<unknown> {
+export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { signal, memo }: Pick<OpenContext, 'signal' | 'memo'>): Cursor<unknown> {
   const { selection, stacked } = params
+  const pool = stacked ? batchPool({ memo }) : undefined
   const { start, step, count } = selection
   const selecting = start > 0 || step > 1 || count < Infinity
   let place = saved === undefined ? START : savedPlace(saved, selecting)
@@ -182,7 +184,7 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, si
     if (run === undefined) {
       const from = ((place.from as number | undefined) ?? 0) + place.skip
       place = { ...place, from, skip: 0 }
-      run = table.stacked(place.fragment, { from, signal })
+      run = table.stacked(place.fragment, { from, signal, pool })
     }
     const rows = await run.next(Math.min(max, selecting ? end - passed : Infinity))
     if (rows === null) return null
@@ -267,7 +269,10 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, si
       const now = place.skip > 0 && place.skip === chunk.length && next !== undefined ? { ...place, from: next, skip: 0 } : place
       return { self: (selecting ? { ...now, passed, base } : now) as unknown as Json }
     },
-    close: closeFile
+    async close() {
+      pool?.close()
+      await closeFile()
+    }
   }
 }
 

@@ -54,5 +54,5 @@ export const readFiles: Operator<ReadFilesParams> = {
     }
   }),
   randomAccess: ({ params, ctx }) => filesAccess(params, ctx.signal),
-  open: ({ params, saved, ctx }) => filesCursor(params, saved, ctx.signal)
+  open: ({ params, saved, ctx }) => filesCursor(params, saved, ctx)
 }

@@ -1,3 +1,4 @@
+import { releaseUnused } from '../array/pool.js'
 import { sliceRow } from '../array/slice.js'
 import type { PlanNode } from '../plan/node.js'
 import type { Input, Operator, State } from '../plan/operator.js'
@@ -47,12 +48,14 @@ export const transformBatch: Operator<TransformBatchParams> = {
     const writtenState = (): State => wrap(source?.stateAt(begun) ?? {}, restored?.ahead ?? [])
     const transformed = (batch: unknown): unknown => {
       let row = sliceRow(batch, 0) as unknown
+      let result = batch
       for (const [k, transform] of transforms.entries()) {
-        batch = transform.batched(batch, row)
-        if (batch === undefined) return undefined
+        result = transform.batched(result, row)
+        if (result === undefined) return undefined
         if (k + 1 < transforms.length) row = transform(row as never)
       }
-      return batch
+      releaseUnused(batch, result)
+      return result
     }
     function* giveUp(max: number): Generator<PromiseLike<unknown>, unknown[] | null, unknown> {
       plain = ctx.open(written, { saved: writtenState() })

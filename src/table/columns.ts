@@ -1,3 +1,4 @@
+import type { BatchPool } from '../array/pool.js'
 import { allocate, bytesPerValue, widthOf } from '../array/dtype.js'
 import type { DataOf, DType, LeafSpec, NdArray } from '../types.js'
 import type { Columns, RowSpec } from './table.js'
@@ -22,12 +23,12 @@ export function bytesPerRow(spec: RowSpec): number {
   return Math.max(1, bytes)
 }
 
-/** Arrays for so many rows. */
-export function allocateColumns(spec: RowSpec, rows: number): Columns {
+/** Arrays for so many rows. From a pool they may be dirty. */
+export function allocateColumns(spec: RowSpec, rows: number, pool?: BatchPool): Columns {
   return mapLeaves(spec, ({ dtype, shape }) => ({
     dtype: dtype as DType,
     shape: Object.freeze([rows, ...shape]),
-    data: allocate(dtype as DType, rows * product(shape) * widthOf(dtype as DType))
+    data: (pool?.take ?? allocate)(dtype as DType, rows * product(shape) * widthOf(dtype as DType))
   }))
 }
 
@@ -64,8 +65,15 @@ export function gatherRows(from: Columns, rows: readonly number[], into: Columns
   })
 }
 
-/** The first rows, as views. */
-export function firstRows(columns: Columns, rows: number): Columns {
+/** Notes that arrays of a pool go out with a batch. */
+export function lendColumns(columns: Columns, pool: BatchPool | undefined): Columns {
+  if (pool !== undefined) eachPair(columns, columns, ({ data }) => void pool.lend(data))
+  return columns
+}
+
+/** The first rows of so many, as views. */
+export function firstRows(columns: Columns, rows: number, of: number): Columns {
+  if (rows === of) return columns
   return mapColumns(columns, array => {
     const size = rowSize(array)
     const data = Array.isArray(array.data) ? array.data.slice(0, rows * size) : (array.data as Uint8Array).subarray(0, rows * size)

@@ -91,7 +91,12 @@ export function adaptiveAccess(table: Table, blockRows: number, cache: BlockCach
   let asked = 0
   return (ordinals, options) => {
     asked += ordinals.length
-    return (asked * ENOUGH > table.rows ? blocks : ranges)(ordinals, options)
+    if (blocks === ranges || asked * ENOUGH <= table.rows) return ranges(ordinals, options)
+    // Which rows are lost may not depend on how they are read: a row that is damaged takes no neighbour with it.
+    return blocks(ordinals, options).catch(async (error: unknown) => {
+      if (options.signal.aborted) throw error
+      return ranges(ordinals, options)
+    })
   }
 }
 

@@ -1,8 +1,9 @@
 import { MillraceError } from '../errors.js'
+import type { BatchPool } from '../array/pool.js'
 import type { FormatChunk, FragmentReadOptions } from '../format.js'
 import type { Json } from '../types.js'
 import { blockReads, type Block, type BlockReads } from './block-reads.js'
-import { allocateColumns, bytesPerRow, copyRows, firstRows } from './columns.js'
+import { allocateColumns, bytesPerRow, copyRows, firstRows, lendColumns } from './columns.js'
 import { blockCache, type BlockCache } from './block-cache.js'
 import { adaptiveAccess, blockAccess, rowsOf, type RowAccess } from './row-access.js'
 import type { StackedRun, Table, TableReader } from './table.js'
@@ -62,7 +63,7 @@ export function tableReader(table: Table, options: TableReaderOptions): TableRea
         await blocks.close()
       }
     },
-    stacked: (fragment, readOptions) => stackedRun(table, reads(fragment, readOptions)),
+    stacked: (fragment, readOptions) => stackedRun(table, reads(fragment, readOptions), readOptions.pool),
     seek: (_, ordinal) => ordinal,
     ...(table.sequential !== true && { get: rowsByOrdinal() }),
     useCache(shared) {
@@ -86,7 +87,7 @@ export function tableReader(table: Table, options: TableReaderOptions): TableRea
 }
 
 /** Rows in arrays of their own, copied out of blocks whose memory is used again. */
-function stackedRun(table: Table, blocks: BlockReads): StackedRun {
+function stackedRun(table: Table, blocks: BlockReads, pool: BatchPool | undefined): StackedRun {
   let block: Block | null = null
   let at = 0 // in the block
   let failure: { readonly error: unknown } | undefined
@@ -104,7 +105,7 @@ function stackedRun(table: Table, blocks: BlockReads): StackedRun {
       const first = await current()
       if (first === null) return null
       const wanted = Math.min(max, table.rows - first.start - at)
-      const columns = allocateColumns(table.spec, wanted)
+      const columns = allocateColumns(table.spec, wanted, pool)
       let rows = 0
       for (let from: Block | null = first; from !== null && rows < wanted;) {
         const count = Math.min(wanted - rows, from.rows - at)
@@ -119,7 +120,7 @@ function stackedRun(table: Table, blocks: BlockReads): StackedRun {
           break
         }
       }
-      return { rows, stacked: rows === wanted ? columns : firstRows(columns, rows) }
+      return { rows, stacked: lendColumns(firstRows(columns, rows, wanted), pool) }
     },
     close: () => blocks.close()
   }

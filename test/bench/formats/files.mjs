@@ -42,7 +42,7 @@ export async function writeFiles({ quick, only, progress }) {
     await add('npz stored', rows / 2, path => writeNpz(path, { xs: whole(rows / 2), ys: labels(rows / 2) }))
     await add('npz deflated', smaller, path => writeNpz(path, { xs: whole(smaller), more: whole(smaller) }, { compression: 'deflate' }))
     for (const [name, options, count] of [
-      ['hdf5 contiguous', { chunks: null }, rows],
+      ['hdf5 contiguous', { chunks: false }, rows],
       ['hdf5 gzip', { chunks: [256, WIDTH], compression: 4, shuffle: false }, smaller],
       ['hdf5 gzip+shuffle', { chunks: [256, WIDTH], compression: 4, shuffle: true }, smaller]
     ]) {
