@@ -3,9 +3,10 @@ import { MillraceError } from '../errors.js'
 import type { FormatChunk, FormatReader } from '../format.js'
 import type { Cursor, OpenContext } from '../plan/operator.js'
 import { badState, savedCount, savedObject } from '../plan/saved.js'
-import type { StackedRun, TableReader } from '../table/table.js'
+import type { StackedRows, StackedRun, TableReader } from '../table/table.js'
 import type { Json, MaybePromise } from '../types.js'
 import { asTableReader, countOf, openFile, type OpenFile } from './open-file.js'
+import { isPromise } from '../util/promise.js'
 import type { ReadFilesParams } from './read-files.js'
 import { stackedChunk } from './stacked-chunk.js'
 
@@ -187,10 +188,17 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
       run = table.stacked(place.fragment, { from, signal, pool })
     }
     const rows = await run.next(Math.min(max, selecting ? end - passed : Infinity))
-    if (rows === null) return null
-    place = { ...place, from: (place.from as number) + rows.rows }
-    passed += rows.rows
-    return stackedChunk(rows.rows, rows.stacked)
+    return rows === null ? null : took(rows)
+  }
+  /** Rows that are here. */
+  const nextRows = (run: StackedRun, max: number): MaybePromise<unknown[] | null> => {
+    const rows = run.next(Math.min(max, selecting ? end - passed : Infinity))
+    return isPromise(rows) ? rows.then(rows => (rows === null ? null : took(rows))) : rows === null ? null : took(rows)
+  }
+  const took = ({ rows, stacked }: StackedRows): unknown[] => {
+    place = { ...place, from: (place.from as number) + rows }
+    passed += rows
+    return stackedChunk(rows, stacked)
   }
   const nextChunk = async (reader: FormatReader<unknown>): Promise<boolean> => {
     iterator ??= reader.read(place.fragment, { from: place.from, signal, transient: params.transient })[Symbol.asyncIterator]()
@@ -263,6 +271,7 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
         const out = deliver(max)
         if (out.length > 0) return out
       }
+      if (run?.ready() === true && !(selecting && passed >= end)) return nextRows(run, max)
       return advance(max).catch(recover)
     },
     save() {

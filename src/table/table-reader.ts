@@ -1,12 +1,12 @@
 import { MillraceError } from '../errors.js'
 import type { BatchPool } from '../array/pool.js'
 import type { FormatChunk, FragmentReadOptions } from '../format.js'
-import type { Json } from '../types.js'
+import type { Json, MaybePromise } from '../types.js'
 import { blockReads, type Block, type BlockReads } from './block-reads.js'
 import { allocateColumns, bytesPerRow, copyRows, firstRows, lendColumns } from './columns.js'
 import { blockCache, type BlockCache } from './block-cache.js'
 import { adaptiveAccess, blockAccess, rowsOf, type RowAccess } from './row-access.js'
-import type { StackedRun, Table, TableReader } from './table.js'
+import type { Columns, StackedRows, StackedRun, Table, TableReader } from './table.js'
 
 /** How {@link tableReader} reads. */
 export interface TableReaderOptions {
@@ -99,28 +99,38 @@ function stackedRun(table: Table, blocks: BlockReads, pool: BatchPool | undefine
     at = 0
     return (block = await blocks.next())
   }
-  return {
-    async next(max) {
-      if (failure !== undefined) throw failure.error
-      const first = await current()
-      if (first === null) return null
-      const wanted = Math.min(max, table.rows - first.start - at)
-      const columns = allocateColumns(table.spec, wanted, pool)
-      let rows = 0
-      for (let from: Block | null = first; from !== null && rows < wanted;) {
-        const count = Math.min(wanted - rows, from.rows - at)
-        copyRows(from.columns, at, count, columns, rows)
-        rows += count
-        at += count
-        if (rows === wanted) break
-        try {
-          from = await current()
-        } catch (error) {
-          failure = { error }
-          break
-        }
+  /** What is left of so many rows, block after block. */
+  const finish = async (columns: Columns, rows: number, wanted: number): Promise<StackedRows> => {
+    while (rows < wanted) {
+      let from: Block | null = null
+      try {
+        from = await current()
+      } catch (error) {
+        failure = { error }
       }
-      return { rows, stacked: lendColumns(firstRows(columns, rows, wanted), pool) }
+      if (from === null) break
+      rows = take(from, columns, rows, wanted)
+    }
+    return { rows, stacked: lendColumns(firstRows(columns, rows, wanted), pool) }
+  }
+  const take = (from: Block, columns: Columns, rows: number, wanted: number): number => {
+    const count = Math.min(wanted - rows, from.rows - at)
+    copyRows(from.columns, at, count, columns, rows)
+    at += count
+    return rows + count
+  }
+  const begin = (first: Block, max: number): MaybePromise<StackedRows> => {
+    const wanted = Math.min(max, table.rows - first.start - at)
+    const columns = allocateColumns(table.spec, wanted, pool)
+    const rows = take(first, columns, 0, wanted)
+    return rows === wanted ? { rows, stacked: lendColumns(columns, pool) } : finish(columns, rows, wanted)
+  }
+  return {
+    ready: () => block !== null && at < block.rows && failure === undefined,
+    next(max) {
+      if (failure !== undefined) throw failure.error
+      if (block !== null && at < block.rows) return begin(block, max)
+      return current().then(first => (first === null ? null : begin(first, max)))
     },
     close: () => blocks.close()
   }

@@ -1,6 +1,6 @@
 import type { FormatReader, FragmentReadOptions } from '../format.js'
 import type { BlockCache } from './block-cache.js'
-import type { LeafSpec, NdArray } from '../types.js'
+import type { LeafSpec, MaybePromise, NdArray } from '../types.js'
 
 /** The structure of one row: a leaf, or an object of leaves. Shapes are without the axis of the rows, and all their lengths are known. */
 export type RowSpec = LeafSpec | { readonly [key: string]: LeafSpec }
@@ -42,8 +42,10 @@ export interface StackedRows {
 
 /** A pass over the rows of a fragment, stacked. */
 export interface StackedRun {
-  /** The next 1 to `max` rows, in arrays of their own; `null` at the end. */
-  next(max: number): Promise<StackedRows | null>
+  /** True when `next` has a row without reading. */
+  ready(): boolean
+  /** The next 1 to `max` rows, in arrays of their own; `null` at the end. A plain value when they are here already. */
+  next(max: number): MaybePromise<StackedRows | null>
   close(): Promise<void>
 }
 

@@ -8,8 +8,9 @@ import { BATCH, WIDTH } from './files.mjs'
 
 const PASSES = { warmUp: 1, passes: 3 }
 
-/** Bytes of rows per second of a dataset of batches. `leaf` takes an array of a batch, to look at. */
-async function rateOf({ rows, bytes }, dataset, leaf) {
+/** Bytes of rows per second of a dataset of batches, which are released. `leaf` takes an array of a batch, to look at. */
+async function rateOf({ rows, bytes }, dataset, leaf, released = true) {
+  const { release } = await millrace()
   const pass = async () => {
     let seen = 0
     let sum = 0
@@ -17,6 +18,7 @@ async function rateOf({ rows, bytes }, dataset, leaf) {
       const { shape, data } = leaf(batch)
       seen += shape[0]
       sum += data[0] + data[data.length - 1]
+      if (released) release(batch)
     }
     if (seen !== rows) throw new Error(`read ${seen} rows of ${rows}`)
     return sum
@@ -27,6 +29,11 @@ async function rateOf({ rows, bytes }, dataset, leaf) {
 export async function readNpy(file) {
   const { Dataset } = await millrace()
   return rateOf(file, Dataset.npy(file.path).batch(BATCH), batch => batch)
+}
+
+export async function readNpyFresh(file) {
+  const { Dataset } = await millrace()
+  return rateOf(file, Dataset.npy(file.path).batch(BATCH), batch => batch, false)
 }
 
 export async function readNpz(file) {
@@ -82,14 +89,25 @@ export async function readH5wasm({ path, rows, bytes }) {
   return rate
 }
 
-/** The limit of stored rows: the same batches, fresh arrays, copied out of memory. */
-export async function copyRows({ rows, bytes }) {
+/** The limit of stored rows: the same batches, in eight arrays that take turns, copied out of memory. */
+export function copyRows({ rows, bytes }) {
+  const arrays = Array.from({ length: 8 }, () => new Float32Array(BATCH * WIDTH))
+  let next = 0
+  return copyInto({ rows, bytes }, () => arrays[next++ % arrays.length])
+}
+
+/** The same with a fresh array for every batch. */
+export function copyRowsFresh({ rows, bytes }) {
+  return copyInto({ rows, bytes }, () => new Float32Array(BATCH * WIDTH))
+}
+
+async function copyInto({ rows, bytes }, array) {
   const all = new Float32Array(rows * WIDTH).fill(1)
   const pass = () => {
     let sum = 0
     for (let row = 0; row < rows; row += BATCH) {
-      const batch = new Float32Array(Math.min(BATCH, rows - row) * WIDTH)
-      batch.set(all.subarray(row * WIDTH, row * WIDTH + batch.length))
+      const batch = array()
+      batch.set(all.subarray(row * WIDTH, Math.min(rows, row + BATCH) * WIDTH))
       sum += batch[0] + batch[batch.length - 1]
     }
     return sum

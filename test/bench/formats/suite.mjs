@@ -12,13 +12,14 @@ const python = process.env.MILLRACE_PYTHON ?? 'python3'
 const peer = work => command(python, [SCRIPT, JSON.stringify(work)], { PYTHONWARNINGS: 'ignore' })
 
 const NOTES = [
-  'MB of decoded rows per second of wall-clock time, files in the page cache; every batch is an array of its own',
+  'MB of decoded rows per second of wall-clock time, files in the page cache; our batches are given back with release(), but for the rows that say otherwise',
   'the memory copy makes the same batches out of an array in memory; the inflate limit is zlib alone, all members at once on its threads',
   'naive h5wasm reads one row at a time, at random, as its interface suggests; sharp alone has the files in memory and the best of 1 to 16 at once'
 ]
 
 /** What is measured of each file: the function in read.mjs of ours and of the others, with the goal of the ratio. */
 const PLAN = {
+  'npy, fresh batches': { file: 'npy', ours: 'readNpyFresh', against: [['memory copy into fresh arrays (limit)', 'copyRowsFresh', atLeast(0.8)]] },
   npy: { ours: 'readNpy', against: [['memory copy (limit)', 'copyRows', atLeast(0.8)], ['plain read', 'readPlain', undefined], ['numpy + torch DataLoader', 'torch', undefined]] },
   'npz stored': { ours: 'readNpz', against: [['memory copy (limit)', 'copyRows', atLeast(0.8)]] },
   'npz deflated': { ours: 'readDeflatedNpz', against: [['zlib on all cores (limit)', 'inflateMembers', atLeast(0.9)]] },
