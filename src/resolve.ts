@@ -36,7 +36,7 @@ const STORES: { readonly [scheme: string]: () => Promise<Store> } = {
 /** One line per format. The endings stand here too, so that a file name can be judged before the format is loaded. */
 const FORMATS: { readonly [name: string]: FormatEntry } = {
   fixedLengthRecords: { extensions: [], load: async () => (await import('../formats/fixed-length/index.js')).fixedLengthRecords },
-  hdf5: { extensions: ['h5', 'hdf5', 'he5'], tabular: true, load: async () => (await import('../formats/hdf5/index.js')).hdf5 },
+  hdf5: { extensions: ['h5', 'hdf5', 'he5', 'hdf'], tabular: true, load: async () => (await import('../formats/hdf5/index.js')).hdf5 },
   idx: { extensions: ['idx', 'idx1-ubyte', 'idx2-ubyte', 'idx3-ubyte', 'idx4-ubyte'], tabular: true, load: async () => (await import('../formats/idx/index.js')).idx },
   npy: { extensions: ['npy'], tabular: true, load: async () => (await import('../formats/npy/index.js')).npy },
   npz: { extensions: ['npz'], tabular: true, load: async () => (await import('../formats/npz/index.js')).npz },

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { formatFor, openUri, resolveFormat, resolveStore, schemes } from '../src/resolve.js'
+import { checkFormat, formatFor, formatParams, openUri, resolveStore, schemes } from '../src/resolve.js'
 import { defaultMemoryStore, memoryStore } from '../src/storage/memory.js'
 
 let directory = ''
@@ -50,12 +50,19 @@ describe('openUri', () => {
 })
 
 describe('formats', () => {
-  test('are loaded by name, and the table has the endings that the format itself claims', async () => {
-    const format = await resolveFormat('tfrecord')
-    expect(format.name).toBe('tfrecord')
-    for (const extension of format.extensions) expect(formatFor(`a.${extension}`)).toBe('tfrecord')
-    expect(await resolveFormat(format)).toBe(format)
-    for (const name of ['none', 'toString']) await expect(resolveFormat(name)).rejects.toThrow(RangeError)
+  const NAMES = ['fixedLengthRecords', 'hdf5', 'idx', 'npy', 'npz', 'raw', 'tfrecord']
+  test.each(NAMES)('are loaded by name, and the table says of %s what the format says of itself', async name => {
+    const params = formatParams(name)
+    const format = await params.format(undefined as never, undefined as never)
+    expect(params).toMatchObject({ formatName: format.name, tabular: format.tabular ?? false, elementsPerFile: format.elementsPerFile })
+    for (const extension of format.extensions) expect(formatFor(`a.${extension}`)).toBe(name)
+    expect(await formatParams(format).format(undefined as never, undefined as never)).toBe(format)
+  })
+  test('that are none are told at the call', () => {
+    for (const name of ['none', 'toString']) expect(() => checkFormat(name)).toThrow(RangeError)
+    expect(() => checkFormat('none')).toThrow(NAMES.join(', '))
+    expect(() => checkFormat({})).toThrow(TypeError)
+    checkFormat('auto')
   })
 
   test('are told by the end of the name, through compression and shard numbers', () => {

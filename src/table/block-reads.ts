@@ -43,6 +43,7 @@ export function blockReads(table: Table, { from, blockRows, ahead, signal }: Blo
   const flights: Promise<readonly Outcome[]>[] = []
   const arrived: Outcome[] = []
   const free: Columns[] = []
+  const wholes = new WeakSet<Columns>() // large enough for every block, which the parts of a damaged one are not
   let last: Promise<unknown> = Promise.resolve()
   let row = from // of the next block to ask for
 
@@ -72,7 +73,11 @@ export function blockReads(table: Table, { from, blockRows, ahead, signal }: Blo
     const start = row
     const rows = Math.min(table.rows, (Math.floor(start / blockRows) + 1) * blockRows) - start
     row = start + rows
-    const read = (): Promise<readonly Outcome[]> => fetch(start, rows, free.pop() ?? allocateColumns(table.spec, Math.max(rows, Math.min(blockRows, table.rows))))
+    const read = (): Promise<readonly Outcome[]> => {
+      const columns = free.pop() ?? allocateColumns(table.spec, Math.min(blockRows, table.rows))
+      wholes.add(columns)
+      return fetch(start, rows, columns)
+    }
     const flight = table.sequential === true ? last.then(read) : read()
     last = flight
     flights.push(flight)
@@ -92,7 +97,9 @@ export function blockReads(table: Table, { from, blockRows, ahead, signal }: Blo
       if ('error' in outcome) throw outcome.error
       return outcome
     },
-    recycle: ({ columns }) => void free.push(columns),
+    recycle({ columns }) {
+      if (wholes.has(columns)) free.push(columns)
+    },
     async close() {
       signal.removeEventListener('abort', abort)
       controller.abort(new DOMException('the reading was ended', 'AbortError'))

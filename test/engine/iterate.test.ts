@@ -256,7 +256,7 @@ describe('slips of a newcomer are told at the call', () => {
   test.each<[string, () => unknown, RegExp]>([
     ['zip(a, b)', () => (Dataset.zip as (...all: unknown[]) => unknown)(Dataset.range(1), Dataset.range(2)), /zip\(\[a, b\]\)/],
     ['new Dataset of elements', () => new Dataset([1, 2] as never), /Dataset\.from/],
-    ['fromFiles without options', () => (Dataset.fromFiles as (...all: unknown[]) => unknown)('a.csv'), /options must be an object/],
+    ['fromFiles with options that are none', () => Dataset.fromFiles('a', null as never), /options must be an object/],
     ['a format that there is not', () => Dataset.fromFiles('a.csv', { format: 'csv' }), /no format "csv".*tfrecord/],
     ['no files', () => Dataset.tfrecord([]), /Dataset\.tfrecord: no files/],
     ['a URL object', () => Dataset.tfrecord(new URL('file:///a') as never), /pass its href/]
