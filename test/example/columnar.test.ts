@@ -15,7 +15,7 @@ function plain(value: unknown): unknown {
 }
 
 /** A pool of memory that has seen use. */
-const dirty: BatchPool = { take: (dtype, length) => { const data = allocate(dtype, length); new Uint8Array(data.buffer).fill(0xa5); return data }, lend: (data) => data, close: () => undefined }
+const dirty: BatchPool = { take: (dtype, length) => { const data = allocate(dtype, length); if (ArrayBuffer.isView(data)) new Uint8Array(data.buffer).fill(0xa5); return data }, lend: (data) => data, close: () => undefined }
 
 describe('exampleBatch', () => {
   test('a batch is the stack of the records, for random specs and records', () => {

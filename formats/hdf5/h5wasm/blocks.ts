@@ -14,11 +14,6 @@ export interface FileBlocks {
 /** Blocks that are asked for ahead of a sequential read, at most. */
 const MOST_AHEAD = 4
 
-/** True for what {@link FileBlocks.read} throws when bytes could not be had. */
-export function isSourceFailed(error: unknown): boolean {
-  return (error as { name?: unknown } | null)?.name === 'SourceFailed'
-}
-
 /**
  * A cache of blocks in shared memory, the least recently used one going first. Whole runs are asked for at once, and further
  * blocks ahead as long as reads go on where the last one ended. Waiting blocks the thread.
