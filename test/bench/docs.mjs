@@ -1,5 +1,5 @@
 /**
- * Puts saved results into docs/benchmarks.md: `node test/bench/docs.mjs engine.json tfrecord.json`, files that `--json` wrote.
+ * Puts saved results into docs/benchmarks.md: `node test/bench/docs.mjs engine.json formats.json`, files that `--json` wrote.
  * Each suite has a place there, between `<!-- results: NAME -->` and `<!-- end -->`.
  */
 import { readFile, writeFile } from 'node:fs/promises'
