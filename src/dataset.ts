@@ -40,8 +40,8 @@ import {
   listUris, resolveFixedLengthOptions, resolveHdf5Options, resolveIdxOptions, resolveNpyOptions, resolveNpzOptions, resolveRawOptions, resolveTfrecordOptions,
   type FixedLengthOptions, type Hdf5Options, type IdxOptions, type NpyOptions, type NpzOptions, type RawOptions, type TfrecordOptions
 } from './resolve.js'
-import type { Cardinality, ElementSpec, Leaf, MaybePromise } from './types.js'
-import { checkPatterns, filesParams, type FilesRequest, type RowValue } from './files.js'
+import type { Cardinality, ElementSpec, Leaf, MaybePromise, NdArray } from './types.js'
+import { checkPatterns, filesParams, type ElementOption, type FilesRequest, type RowValue, type Specified, type ValueOf } from './files.js'
 import { checkFunction, checkInteger, checkKnob, checkOptions, checkSeed } from './util/check.js'
 import { callSite } from './util/site.js'
 
@@ -142,7 +142,10 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
    * Big-endian data are swapped, Fortran order is transposed, structured dtypes become objects; files with pickled objects are refused.
    * @example Dataset.npy('data/x-*.npy').batch(128)
    */
-  static npy<T = RowValue>(files: string | readonly string[], options: NpyOptions & StoreOptions = {}): Dataset<T> {
+  static npy(files: string | readonly string[], options: NpyOptions & StoreOptions & { readonly element: 'file' }): Dataset<NdArray>
+  static npy(files: string | readonly string[], options?: NpyOptions & StoreOptions): Dataset<RowValue>
+  static npy<T>(files: string | readonly string[], options?: NpyOptions & StoreOptions): Dataset<T>
+  static npy(files: string | readonly string[], options: NpyOptions & StoreOptions = {}): Dataset<unknown> {
     checkOptions('Dataset.npy', options, ['store', 'element', 'strings', 'fortranBytes'])
     const { store, ...own } = options
     return readDataset('Dataset.npy', { files, format: 'npy', options: resolveNpyOptions(own), store, meaning: [own.element ?? 'row', own.strings ?? 'utf-8'] })
@@ -153,10 +156,12 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
    * of NPY files. Random access where the arrays are not compressed.
    * @example Dataset.npz('data/*.npz', { keys: { xs: 'images', ys: 'labels' } }).shuffle().batch(128)
    */
-  static npz<const K extends Readonly<Record<string, string>>, T = { readonly [N in keyof K]: RowValue }>(files: string | readonly string[], options: NpzOptions & StoreOptions & { readonly keys: K }): Dataset<T>
-  static npz<const K extends string, T = { readonly [N in K]: RowValue }>(files: string | readonly string[], options: NpzOptions & StoreOptions & { readonly keys: readonly K[] }): Dataset<T>
-  static npz<T = { readonly [key: string]: RowValue }>(files: string | readonly string[], options?: NpzOptions & StoreOptions): Dataset<T>
-  static npz<T>(files: string | readonly string[], options: NpzOptions & StoreOptions = {}): Dataset<T> {
+  static npz<const K extends Readonly<Record<string, string>>, F extends ElementOption>(files: string | readonly string[], options: NpzOptions & StoreOptions & F & { readonly keys: K }): Dataset<{ readonly [N in keyof K]: ValueOf<F> }>
+  static npz<const K extends string, F extends ElementOption>(files: string | readonly string[], options: NpzOptions & StoreOptions & F & { readonly keys: readonly K[] }): Dataset<{ readonly [N in K]: ValueOf<F> }>
+  static npz(files: string | readonly string[], options: NpzOptions & StoreOptions & { readonly element: 'file' }): Dataset<{ readonly [key: string]: NdArray }>
+  static npz(files: string | readonly string[], options?: NpzOptions & StoreOptions): Dataset<{ readonly [key: string]: RowValue }>
+  static npz<T>(files: string | readonly string[], options?: NpzOptions & StoreOptions): Dataset<T>
+  static npz(files: string | readonly string[], options: NpzOptions & StoreOptions = {}): Dataset<unknown> {
     checkOptions('Dataset.npz', options, ['store', 'element', 'keys', 'strings', 'fortranBytes', 'maxInflatedBytes', 'maxRowBytes'])
     const { store, ...own } = options
     const { element, strings, keys = null } = resolveNpzOptions(own)
@@ -170,16 +175,20 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
    * installed. A damaged chunk, an unknown filter or a file that was cut off is an error. Random access, by chunks that are kept for a while.
    * @example Dataset.hdf5('train.h5', { xs: '/images', ys: '/labels' }).shuffle().batch(128)
    */
-  static hdf5<T = RowValue>(files: string | readonly string[], dataset: string, options?: Omit<Hdf5Options, 'datasets'> & StoreOptions): Dataset<T>
-  static hdf5<const D extends Readonly<Record<string, string>>, T = { readonly [K in keyof D]: RowValue }>(files: string | readonly string[], datasets: D, options?: Omit<Hdf5Options, 'datasets'> & StoreOptions): Dataset<T>
-  static hdf5<T>(files: string | readonly string[], datasets: string | Readonly<Record<string, string>>, options: Omit<Hdf5Options, 'datasets'> & StoreOptions = {}): Dataset<T> {
+  static hdf5(files: string | readonly string[], dataset: string, options?: Omit<Hdf5Options, 'datasets'> & StoreOptions): Dataset<RowValue>
+  // The second parameter makes a call with a type of rows, `hdf5<Row>(…)`, go on to the last overload.
+  static hdf5<const D extends Readonly<Record<string, string>>, F extends ElementOption>(files: string | readonly string[], datasets: D, options?: Omit<Hdf5Options, 'datasets'> & StoreOptions & F): Dataset<{ readonly [K in keyof D]: ValueOf<F> }>
+  static hdf5<T>(files: string | readonly string[], datasets: string | Readonly<Record<string, string>>, options?: Omit<Hdf5Options, 'datasets'> & StoreOptions): Dataset<T>
+  static hdf5(files: string | readonly string[], datasets: string | Readonly<Record<string, string>>, options: Omit<Hdf5Options, 'datasets'> & StoreOptions = {}): Dataset<unknown> {
     checkOptions('Dataset.hdf5', options, ['store', 'reader', 'cacheBytes', 'maxChunkBytes'])
     const { store, ...own } = options
     return readDataset('Dataset.hdf5', { files, format: 'hdf5', options: resolveHdf5Options({ datasets, ...own }), store, meaning: datasets })
   }
 
   /** The rows of IDX files, plain or gzipped: the format of MNIST. As those of NPY files. @example Dataset.zip({ xs: Dataset.idx('images-idx3-ubyte.gz'), ys: Dataset.idx('labels-idx1-ubyte.gz') }) */
-  static idx<T = RowValue>(files: string | readonly string[], options: IdxOptions & StoreOptions = {}): Dataset<T> {
+  static idx(files: string | readonly string[], options?: IdxOptions & StoreOptions): Dataset<RowValue>
+  static idx<T>(files: string | readonly string[], options?: IdxOptions & StoreOptions): Dataset<T>
+  static idx(files: string | readonly string[], options: IdxOptions & StoreOptions = {}): Dataset<unknown> {
     checkOptions('Dataset.idx', options, ['store', 'compression', 'readBytes'])
     const { store, ...own } = options
     return readDataset('Dataset.idx', { files, format: 'idx', options: resolveIdxOptions(own), store })
@@ -291,11 +300,12 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
   }
 
   /**
-   * Says what elements are made of, and checks every one: an error names the leaf that differs. `-1` stands for any length.
+   * Says what elements are made of, and checks every one: an error names the leaf that differs. `-1` stands for any length. Rows of
+   * files, whose types nobody else knows, get them from it.
    * @example ds.assertElementSpec({ xs: { dtype: 'float32', shape: [28, 28] }, ys: { dtype: 'int64', shape: [] } })
    */
-  assertElementSpec(spec: ElementSpec): Dataset<T> {
-    return this.operator(assertElementSpec as Operator<AssertElementSpecParams, T>, assertElementSpecParams(spec))
+  assertElementSpec<const S extends ElementSpec>(spec: S): Dataset<Specified<T, S>> {
+    return this.operator(assertElementSpec as Operator<AssertElementSpecParams, Specified<T, S>>, assertElementSpecParams(spec))
   }
 
   // ── Which elements ────────────────────────────────────────────────────────────────────────────────────────────────

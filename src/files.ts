@@ -1,15 +1,37 @@
 import { describe } from './array/nest.js'
+import type { ScalarRow } from './array/batched.js'
 import type { Format } from './format.js'
 import { ALL, type ReadFilesParams } from './operators/read-files.js'
 import { checkFormat, formatParams, listUris, openUri } from './resolve.js'
 import type { Store } from './store.js'
-import type { Json, NdArray } from './types.js'
+import type { DType, ElementSpec, Json, Leaf, NdArray, Shape } from './types.js'
 
 /**
  * One row of one array: an NdArray view without the first axis; a plain number, boolean, bigint or string where that axis was the only
  * one and the dtype is float32, bool, int64 or string.
  */
 export type RowValue = number | boolean | bigint | string | NdArray
+
+/** Whether an element is a row, or all that a file holds. */
+export interface ElementOption {
+  readonly element?: 'row' | 'file'
+}
+
+/** What is under a key of an element. */
+export type ValueOf<F extends ElementOption> = F extends { readonly element: 'file' } ? NdArray : RowValue
+
+/** An element of type `T` of which a spec says what its values are: those that are any {@link RowValue} become what it says. */
+export type Specified<T, S> =
+  ElementSpec extends S ? T
+  : [RowValue] extends [T] ? SpecifiedLeaf<S>
+  : [T] extends [Leaf] ? T
+  : string extends keyof T ? { readonly [K in keyof S]: Specified<T[keyof T], S[K]> }
+  : { [K in keyof T]: K extends keyof S ? Specified<T[K], S[K]> : T[K] }
+
+type SpecifiedLeaf<S> =
+  S extends { readonly dtype: infer D; readonly shape: infer H }
+    ? D extends DType ? H extends readonly [] ? ScalarRow<D> : H extends Shape ? NdArray<D, { readonly [I in keyof H]: H[I] extends -1 ? number : H[I] }> : RowValue : RowValue
+    : RowValue
 
 /** How files are to be read. */
 export interface FilesRequest {

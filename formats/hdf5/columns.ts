@@ -49,7 +49,7 @@ export function columnsOf(type: Datatype, place: Place): readonly Column[] {
       case 'enum': return add(name, offset, axes, type.base.dtype, type.size, { swapBytes: type.base.bigEndian ? type.size : 1, names: type.members })
       case 'string': return add(name, offset, axes, 'string', type.size, { text: type.padding })
       case 'text': return add(name, offset, axes, 'string', type.size, { text: 'elsewhere' })
-      case 'unsupported': throw unsupported(place, `${name === '' ? 'its values are' : `the values of '${name}' are`} of a type that is not read: ${type.what}`)
+      case 'unsupported': throw unsupported(place, `${name === '' ? 'its values are' : `the values of '${name}' are`} of a type that is not read: ${type.what}`, 'The fallback does not read it either: store numbers or strings, sequences padded to one length')
     }
   }
 

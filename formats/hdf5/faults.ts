@@ -10,8 +10,8 @@ export interface Place {
 }
 
 /** The bytes contradict the format or their own checksum. */
-export function corrupt(place: Place, what: string): MillraceError {
-  return fault('Corrupt', place, what, 'The file is damaged: restore it from its source')
+export function corrupt(place: Place, what: string, advice = 'The file is damaged: restore it from its source'): MillraceError {
+  return fault('Corrupt', place, what, advice)
 }
 
 /** The file is shorter than it says. */

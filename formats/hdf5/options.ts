@@ -50,7 +50,7 @@ export function resolveOptions(options: Hdf5Options): ResolvedOptions {
 function checkPaths(datasets: unknown): Hdf5Paths {
   if (typeof datasets === 'string') return checkPath('datasets', datasets)
   if (typeof datasets !== 'object' || datasets === null || Array.isArray(datasets)) {
-    throw new TypeError(`datasets must be the path of a dataset, or an object of paths such as { xs: '/images' }, not ${String(datasets)}`)
+    throw new TypeError(`datasets must be the path of a dataset, or an object of paths such as { xs: '/images' }, not ${Array.isArray(datasets) ? 'an array' : String(datasets)}`)
   }
   const entries = Object.entries(datasets as Record<string, unknown>)
   if (entries.length === 0) throw new RangeError('datasets must name one dataset at least')

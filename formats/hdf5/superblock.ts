@@ -30,7 +30,8 @@ export async function readSuperblock(access: Access): Promise<Superblock> {
     if (differs < 0) return readAt(access, at, bytes)
     if (differs === bytes.length) throw cutOff(access, at)
   }
-  throw corrupt(access.place(0), byteLength === 0 ? 'it is empty, not an HDF5 file' : 'no signature of HDF5 was found')
+  if (byteLength === 0) throw corrupt(access.place(0), 'it is empty, not an HDF5 file')
+  throw corrupt(access.place(0), 'this is no HDF5 file: it has no signature of one', 'Read it in the format that it has, or restore it from its source')
 }
 
 function readAt(outside: Access, at: number, bytes: Uint8Array): Superblock {

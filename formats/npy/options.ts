@@ -36,7 +36,7 @@ export function resolveOptions(options: NpyOptions = {}): ResolvedNpyOptions {
 
 function checkOneOf(name: string, value: unknown, values: readonly string[]): void {
   if (typeof value === 'string' && values.includes(value)) return
-  throw new RangeError(`${name} must be ${values.map((known) => `'${known}'`).join(' or ')}, not ${String(value)}`)
+  throw new RangeError(`${name} must be ${values.map((known) => `'${known}'`).join(' or ')}, not ${typeof value === 'string' ? `'${value}'` : String(value)}`)
 }
 
 export function checkInteger(name: string, value: unknown, least: number, most: number): void {

@@ -126,7 +126,7 @@ function stacked(run: readonly unknown[], numbers: StackOptions['numbers'], firs
   const rows = run.map((row) => (isBytes(row) ? { dtype: 'uint8', shape: [row.length], data: row } : row))
   const array: unknown = stack(rows, { numbers }, first)
   if (typeof array !== 'object' || array === null || !('dtype' in array) || !('shape' in array)) {
-    throw new MillraceError('Mismatch', `row ${first} is no number, text or array: one NPY file holds one array. Write the columns of objects with writeNpz`, { index: first })
+    throw new MillraceError('Mismatch', `row ${first} is no number, text or array: one NPY file holds one array. Make a typed array or ndarray() of a list of numbers, and write the columns of objects with writeNpz`, { index: first })
   }
   return asArray('a row', array)
 }

@@ -87,6 +87,9 @@ function findEnd({ bytes }: Tail): number | undefined {
 }
 
 function notZip(uri: string, byteLength: number, head: Uint8Array | undefined): Error {
+  if (head !== undefined && head[0] === 0x93 && head[1] === 0x4e) {
+    return zipFault('Corrupt', { uri, offset: 0 }, 'this is no NPZ file: it begins like a single array of NumPy. Read it as NPY')
+  }
   const zip = head === undefined || (head[0] === 0x50 && head[1] === 0x4b)
   return zip
     ? zipFault('Truncated', { uri, offset: byteLength }, `it does not end like a ZIP archive. ${COPY_AGAIN}`)

@@ -48,7 +48,7 @@ export function resolveOptions(options: NpzOptions = {}): ResolvedNpzOptions {
 function pairsOf(keys: unknown): ResolvedNpzOptions['keys'] {
   if (keys === undefined) return undefined
   if (typeof keys !== 'object' || keys === null) {
-    throw new TypeError(`keys must be an array of names or an object of names, not ${keys === null ? 'null' : typeof keys}`)
+    throw new TypeError(`keys must be an array of names, ['images'], or an object of names, { xs: 'images' }, not ${keys === null ? 'null' : typeof keys}`)
   }
   const pairs = Array.isArray(keys) ? keys.map((name: unknown) => [name, name]) : Object.entries(keys)
   if (pairs.length === 0) throw new RangeError('keys names no array; leave it out to read all of them')

@@ -188,7 +188,7 @@ export async function loadTensorFlow(load: (name: string) => Promise<unknown> = 
     }
   }
   throw new MillraceError('MissingPackage',
-    `TensorFlow.js is needed for this: npm install ${PACKAGES[0]}@${RANGE}, or pass the module that you use as { tf }. Tried: ${causes.join('; ')}`)
+    `TensorFlow.js is needed for this: npm install "${PACKAGES[0]}@${RANGE}", or pass the module that you use as { tf }. Tried: ${causes.join('; ')}`)
 }
 
 /** True for what has the one function that is needed of TensorFlow.js. */

@@ -258,13 +258,22 @@ function readings<T, E>(dataset: TfSource<T>, options: TfOptions, convert: (elem
   }
 }
 
+/** Reads under way: their readers are in use. */
+const READS = new Set<object>()
+
 /** The iterator that a trainer holds. The first read waits until the pass before it is closed. */
 function readerOf<E>(pass: Pass<E>, ready: Promise<void>): TfIterator<E> {
   ready.catch(() => undefined) // reported by the first read
   const reader: TfIterator<E> = {
     async next() {
-      await ready
-      return pass.next()
+      const read = { reader }
+      READS.add(read) // whoever waits for this read may hold nothing but its promise
+      try {
+        await ready
+        return await pass.next()
+      } finally {
+        READS.delete(read)
+      }
     },
     async return() {
       await pass.close()

@@ -26,12 +26,12 @@ export function release(batch: unknown): void {
   })
 }
 
-/** Releases the arrays of a batch whose memory has no part in what was made of it. */
+/** Releases the arrays of a batch whose memory has no part in what was made of it. Bytes are those of the elements, which others may hold. */
 export function releaseUnused(batch: unknown, made: unknown): void {
   const used = new Set<ArrayBufferLike>()
   visitArrays(made, data => void used.add(data.buffer))
-  visitArrays(batch, data => {
-    if (!used.has(data.buffer)) release(data)
+  visitArrays(batch, (data, alone) => {
+    if (!alone && !used.has(data.buffer)) release(data)
   })
 }
 
@@ -131,12 +131,13 @@ function viewOn<D extends DType>(dtype: D, memory: ArrayBufferLike, length: numb
 /** Elements are not nested deeper; what is holds itself. */
 const MOST_DEPTH = 64
 
-/** All typed arrays in a nest. */
-function visitArrays(nest: unknown, visit: (data: ArrayBufferView) => void, depth = 0): void {
-  if (ArrayBuffer.isView(nest)) visit(nest)
+/** All typed arrays in a nest: those of its arrays, and those that are there by themselves, as the bytes of elements are in a batch. */
+function visitArrays(nest: unknown, visit: (data: ArrayBufferView, alone: boolean) => void, depth = 0): void {
+  if (ArrayBuffer.isView(nest)) visit(nest, true)
   else if (depth === MOST_DEPTH) return
-  else if (isNdArray(nest) || isRaggedArray(nest)) visitArrays(nest.data, visit, depth + 1)
-  else if (Array.isArray(nest)) {
+  else if (isNdArray(nest) || isRaggedArray(nest)) {
+    if (ArrayBuffer.isView(nest.data)) visit(nest.data, false)
+  } else if (Array.isArray(nest)) {
     // Texts are many, and no arrays.
     if (typeof nest[0] !== 'string') for (const item of nest) visitArrays(item, visit, depth + 1)
   } else if (isPlainObject(nest)) for (const member of Object.values(nest)) visitArrays(member, visit, depth + 1)

@@ -5,6 +5,7 @@ import { signature } from '../plan/fingerprint.js'
 import type { PlanNode } from '../plan/node.js'
 import type { Input, State } from '../plan/operator.js'
 import type { MaybePromise } from '../types.js'
+import { sharedController } from '../util/abort.js'
 import { isPromise } from '../util/promise.js'
 import { checkCheckpoint, makeCheckpoint, type Checkpoint } from './checkpoint.js'
 import { openPlan } from './open.js'
@@ -73,7 +74,7 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
   if (from !== undefined) checkCheckpoint(from, names)
   const epoch = from?.epoch ?? options.epoch ?? 0
   const seed = from?.seed ?? options.seed ?? Math.floor(Math.random() * 2 ** 32)
-  const controller = new AbortController()
+  const controller = sharedController()
   const iteration: Iteration = { signal: controller.signal, aborted: false, seed, optimize, stages: new Map() }
   const end = (reason: unknown): void => {
     iteration.aborted = true

@@ -134,7 +134,11 @@ class Running<T> implements Input<T> {
           continue
         }
         if (dropping && chunk === null) {
-          throw new MillraceError('Checkpoint', `${self.#node.op.name}: the data end ${self.#drop} elements before the place where the checkpoint was taken: they are not the same data`, { operator: self.#node.op.name })
+          const missing = self.#drop
+          self.#drop = 0 // said once; behind it is the end
+          self.#faults = []
+          self.#replaying = false
+          throw new MillraceError('Checkpoint', `${self.#node.op.name}: the data end ${missing} elements before the place where the checkpoint was taken: they are not the same data`, { operator: self.#node.op.name })
         }
         self.#seen += chunk?.length ?? 0
         if (dropping) self.#drop -= chunk?.length ?? 0

@@ -1,4 +1,6 @@
+import { MillraceError } from '../errors.js'
 import type { RandomAccess } from '../plan/operator.js'
+import type { ByteSource } from '../store.js'
 import { blockCache } from '../table/block-cache.js'
 import { asTableReader, countOf, openFile, type OpenFile } from './open-file.js'
 import type { ReadFilesParams } from './read-files.js'
@@ -18,12 +20,18 @@ export async function filesAccess(params: ReadFilesParams, signal: AbortSignal):
   const busy = new Map<string, number>()
 
   const cache = blockCache(CACHE_BYTES)
-  const shared = (file: OpenFile): OpenFile => {
+  const versions = new Map<string, string>() // of files that were opened: ordinals mean nothing in any other
+  const open = async (uri: string): Promise<OpenFile> => {
+    const file = await openFile(params, uri, signal, ({ version }: ByteSource) => {
+      if ((versions.get(uri) ?? version) === version) return
+      throw new MillraceError('Changed', `readFiles: ${uri} was replaced while its elements were read by their ordinals. Begin anew`, { uri, operation: 'open' })
+    })
+    versions.set(uri, file.version)
     asTableReader(file.reader)?.useCache(cache)
     return file
   }
   const acquire = (uri: string): Promise<OpenFile> => {
-    const file = kept.get(uri) ?? openFile(params, uri, signal).then(shared)
+    const file = kept.get(uri) ?? open(uri)
     kept.delete(uri)
     kept.set(uri, file)
     busy.set(uri, (busy.get(uri) ?? 0) + 1)

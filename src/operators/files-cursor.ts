@@ -215,8 +215,10 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
     return true
   }
   const advance = async (max: number): Promise<unknown[] | null> => {
-    files ??= await params.list(signal)
-    if (place.file > files.length) throw badState('readFiles', `file ${place.file} of ${files.length}`)
+    if (files === undefined) {
+      files = await params.list(signal)
+      if (place.file > files.length) throw badState('readFiles', `file ${place.file} of ${files.length}`)
+    }
     for (;;) {
       const uri = files[place.file]
       if (uri === undefined || (selecting && wanted() >= end)) return null

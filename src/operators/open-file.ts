@@ -15,6 +15,8 @@ export interface FilesOfFormat {
 export interface OpenFile {
   readonly uri: string
   readonly byteLength: number
+  /** Names these bytes: a file that is replaced has another. */
+  readonly version: string
   readonly reader: FormatReader<unknown>
   /** Closes the reader, and then all that was opened for it. */
   close(): Promise<void>
@@ -45,7 +47,7 @@ export async function openFile({ openFile, format, options }: FilesOfFormat, uri
       }
     }
     reader = await (await format(source, signal)).open(source, options, { signal, beside })
-    return { uri: source.uri, byteLength: source.byteLength, reader, close }
+    return { uri: source.uri, byteLength: source.byteLength, version: source.version, reader, close }
   } catch (error) {
     await close().catch(() => undefined)
     throw error

@@ -1,7 +1,7 @@
 import { MillraceError } from '../errors.js'
 import { cardinality, type PlanNode } from '../plan/node.js'
 import type { Cursor, Input, OpenContext, Operator, RandomAccess, Saved, State } from '../plan/operator.js'
-import { badState, savedCount, savedObject, savedPosition, savedStates } from '../plan/saved.js'
+import { badState, savedCount, savedObject, savedStates } from '../plan/saved.js'
 import type { Cardinality, Json, MaybePromise } from '../types.js'
 import { randomOrder } from '../util/permutation.js'
 import { later } from '../util/later.js'
@@ -36,9 +36,15 @@ export const shuffle: Operator<ShuffleParams, unknown> = {
     const [inputNode] = node.inputs
     if (inputNode === undefined) throw new TypeError('shuffle needs an input')
     const key = ctx.randomKey(seed, reshuffleEachIteration ? ctx.epoch : 0)
-    const open = (access: RandomAccess | null): Cursor<unknown> =>
-      access === null ? bufferShuffle(key, bufferSize, ctx, inputNode, saved, savedInputs) : indexShuffle(key, access, saved)
-    return bufferSize < Infinity ? open(null) : openLater(() => chain(ctx.randomAccess(inputNode), open), { self: saved, inputs: savedInputs ?? [] })
+    const open = (access: RandomAccess | null): MaybePromise<Cursor<unknown>> => {
+      if (access === null) return bufferShuffle(key, bufferSize, ctx, inputNode, saved, savedInputs)
+      try {
+        return indexShuffle(key, access, saved)
+      } catch (error) {
+        return chain(access.close?.(), () => { throw error })
+      }
+    }
+    return bufferSize < Infinity ? bufferShuffle(key, bufferSize, ctx, inputNode, saved, savedInputs) : openLater(() => chain(ctx.randomAccess(inputNode), open), { self: saved, inputs: savedInputs ?? [] })
   }
 }
 
@@ -64,7 +70,7 @@ function openLater(open: () => MaybePromise<Cursor<unknown>>, saved: { readonly 
 
 /** Full shuffle by ordinal: nothing is held, and any place can be resumed at once. */
 function indexShuffle(key: RandomKey, access: RandomAccess, saved: Json | undefined): Cursor<unknown> {
-  let place = savedPosition('shuffle', saved, access.length)
+  let place = savedPlace(saved, access.length)
   let order: ((place: number) => number) | undefined
   let single = false // after a failure: find the element that fails
 
@@ -96,9 +102,20 @@ function indexShuffle(key: RandomKey, access: RandomAccess, saved: Json | undefi
       }
       return isPromise(values) ? values.then(advance(count), recover) : advance(count)(values)
     },
-    save: () => ({ self: place }),
+    save: () => ({ self: { place, of: access.length } }),
     close: () => access.close?.()
   }
+}
+
+/** The order is one of so many elements: in any other number of them a place means nothing. */
+function savedPlace(saved: Json | undefined, length: number): number {
+  if (saved === undefined) return 0
+  const state = savedObject('shuffle', saved)
+  const of = savedCount('shuffle', state['of'], 'the number of elements')
+  if (of !== length) {
+    throw new MillraceError('Checkpoint', `shuffle: there are ${length} elements now, and there were ${of} when the checkpoint was taken: they are not the same data. Begin anew without it`, { operator: 'shuffle' })
+  }
+  return savedCount('shuffle', state['place'], 'the position', length)
 }
 
 /** What is in the buffer after some draws, by ordinal of the input. */
@@ -171,6 +188,7 @@ function bufferShuffle(key: RandomKey, size: number, ctx: OpenContext, inputNode
   let floorPosition = 0
   let scanned = restored.floor // `next` when the floor was last looked for
   let restoring = drawn > 0
+  let ended = false
   let errors: number[] = [] // ordinals before which the input threw, behind the floor
   let past = 0 // such errors before the floor
   let slots: Slots | undefined // to be filled after a restore
@@ -193,7 +211,10 @@ function bufferShuffle(key: RandomKey, size: number, ctx: OpenContext, inputNode
     const slotOf = new Map(slots.ordinals.map((ordinal, slot) => [ordinal, slot]))
     while (refilled < slots.next) {
       const chunk: unknown[] | null = yield* wait(read(Math.min(256, slots.next - refilled), refilled))
-      if (chunk === null) throw new MillraceError('Checkpoint', `shuffle: the data end at element ${refilled}, before the ${slots.next} that the checkpoint saw: they are not the same data`, { operator: 'shuffle' })
+      if (chunk === null) {
+        ended = true // there is nothing to go on with
+        throw new MillraceError('Checkpoint', `shuffle: the data end at element ${refilled}, before the ${slots.next} that the checkpoint saw: they are not the same data`, { operator: 'shuffle' })
+      }
       for (const value of chunk) {
         const slot = slotOf.get(refilled++)
         if (slot !== undefined) values[slot] = value
@@ -258,6 +279,7 @@ function bufferShuffle(key: RandomKey, size: number, ctx: OpenContext, inputNode
   }
   return {
     pull(max) {
+      if (ended) return null
       if (restoring || (values.length < size && total === Infinity)) {
         return run(function* () {
           if (restoring) yield* refill()

@@ -1,4 +1,5 @@
 import { isMillraceError, type ErrorKind } from '../errors.js'
+import { sharedController } from '../util/abort.js'
 import { allocateColumns } from './columns.js'
 import type { Columns, Table } from './table.js'
 
@@ -37,7 +38,7 @@ const DAMAGES: readonly ErrorKind[] = ['Corrupt', 'Mismatch', 'Truncated']
 
 /** Reads a table block by block, ahead of demand. Memory: `ahead` blocks, and those that were handed out. */
 export function blockReads(table: Table, { from, blockRows, ahead, signal }: BlockReadsOptions): BlockReads {
-  const controller = new AbortController()
+  const controller = sharedController()
   const abort = (): void => controller.abort(signal.reason)
   signal.addEventListener('abort', abort, { once: true })
   const flights: Promise<readonly Outcome[]>[] = []

@@ -58,13 +58,18 @@ function decode({ dtype, shape, littleEndian }: Required<DecodeRawOptions>, valu
   const size = bytesPerValue(dtype)
   const filled = value.length % size === 0 ? filledShape(shape, value.length / size) : undefined
   if (filled === undefined) {
-    throw refused('decodeRaw', `${value.length} bytes${at(path)} are not ${dtype} values of ${size} bytes in the shape ${formatShape(shape)}`, path)
+    throw refused('decodeRaw', `${value.length} bytes${at(path)} are not ${dtype} values of ${size} ${size === 1 ? 'byte' : 'bytes'} in the shape ${formatShape(shape)}${neededBytes(shape, size)}`, path)
   }
   if (dtype === 'bool') {
     const wrong = value.findIndex(byte => byte > 1)
     if (wrong >= 0) throw new MillraceError('Mismatch', `decodeRaw: byte ${wrong}${at(path)} is ${value[wrong]}, and a bool is 0 or 1`, { keyPath: path })
   }
   return { dtype, shape: filled, data: numbersOf(value, dtype, littleEndian) }
+}
+
+/** How many bytes it should have been, where the shape says so. */
+function neededBytes(shape: Shape, size: number): string {
+  return shape.includes(-1) ? '' : `, which takes ${shape.reduce((product, length) => product * length, size)}`
 }
 
 const HOST_IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1

@@ -38,5 +38,5 @@ export async function loadSharp(load: (name: string) => Promise<unknown> = name 
     cause = error
   }
   const why = cause === undefined ? 'What is installed is no function' : messageOf(cause)
-  throw new MillraceError('MissingPackage', `sharp is needed to decode images: npm install ${PACKAGE}@'${RANGE}'. ${why}`, { cause })
+  throw new MillraceError('MissingPackage', `sharp is needed to decode images: npm install "${PACKAGE}@${RANGE}". ${why}`, { cause })
 }

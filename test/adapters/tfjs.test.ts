@@ -419,7 +419,7 @@ describe('arguments', () => {
       return name.endsWith('core') ? Promise.resolve({}) : Promise.reject(new Error('Cannot find package'))
     }))
     expect(tried).toEqual(['@tensorflow/tfjs', '@tensorflow/tfjs-core'])
-    expect(error).toMatchObject({ kind: 'MissingPackage', message: expect.stringMatching(/npm install @tensorflow\/tfjs@.*\{ tf \}.*Cannot find package; @tensorflow\/tfjs-core has no function tensor/) })
+    expect(error).toMatchObject({ kind: 'MissingPackage', message: expect.stringMatching(/npm install "@tensorflow\/tfjs@.*".*\{ tf \}.*Cannot find package; @tensorflow\/tfjs-core has no function tensor/) })
   })
 
   test('without tf the installed package is used', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { batchPool, release, retain } from '../../src/array/pool.js'
+import { batchPool, release, releaseUnused, retain } from '../../src/array/pool.js'
 import { stacker } from '../../src/array/stack.js'
 
 const LARGE = 1 << 14
@@ -140,5 +140,16 @@ describe('stacking with a pool', () => {
     const batches = Array.from({ length: 3 }, (_, i) => stack(rows(4 * i, 4)))
     expect(new Set(batches.flatMap(({ x, r }) => [x.data.buffer, r.data.buffer])).size).toBe(6)
     batches.forEach((batch, i) => { expect(batch.x.data[0]).toBe(4 * i) })
+  })
+
+  test('the bytes of elements are not of the batch, whatever they are the memory of', () => {
+    const pool = batchPool()
+    const stack = stacker({ pool })
+    const held = stack([new Float32Array(LARGE), new Float32Array(LARGE)].map(x => ({ x: new Int8Array(x.buffer) }))).x
+    const image = pool.lend(pool.take('uint8', LARGE)) // as one who kept a batch may call its data
+    const batch = stack([{ image, x: held }])
+    releaseUnused(batch, {})
+    expect(pool.take('uint8', LARGE).buffer).not.toBe(image.buffer)
+    expect(pool.take('int8', batch.x.data.length).buffer).toBe(batch.x.data.buffer)
   })
 })

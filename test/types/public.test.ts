@@ -56,7 +56,7 @@ const HELPERS = [
   'AnyLengths', 'BatchedAt', 'DefaultValue', 'DTypeOf', 'DTypeOfArray', 'FeatureSource', 'FixedLenSteps', 'IntegerDType', 'NdArrayLike', 'Nested', 'NestedDType',
   'NestedShape', 'PaddedAt', 'RandomKey', 'Row', 'ScalarIn', 'ScalarOf', 'ScalarRow', 'SlicedAt', 'TooDeep', 'UnbatchedAt', 'Unstackable',
   'CastLeaf', 'CroppedLeaf', 'ImageShape', 'NormalizedLeaf', 'OneHotLeaf', 'OptionOf', 'PaddedLeaf', 'ReshapedLeaf', 'TensorOf',
-  'Attributes', 'RecordKernel', 'RecordScan', 'RecordStop', 'IndexTfrecordOptions', 'NpyWriteOptions', 'NpzWriteOptions', 'WriteDatasetsOptions', 'WriteOptions'
+  'Attributes', 'ElementOption', 'Specified', 'SpecifiedLeaf', 'ValueOf', 'RecordKernel', 'RecordScan', 'RecordStop', 'IndexTfrecordOptions', 'NpyWriteOptions', 'NpzWriteOptions', 'WriteDatasetsOptions', 'WriteOptions'
 ]
 
 const text = ({ place, what }: Found): string => `${what}, at ${place}`

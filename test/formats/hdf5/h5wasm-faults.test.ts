@@ -188,7 +188,7 @@ describe('without the packages', () => {
         }
       `)
       const run = async (): Promise<unknown> => JSON.parse((await promisify(execFile)(process.execPath, [join(folder, 'run.js'), join(ROOT, 'test/fixtures/hdf5/filters.h5')], { env: {} })).stdout)
-      expect(await run()).toEqual({ kind: 'Unsupported', message: expect.stringMatching(/npm install "h5wasm@>=0\.10\.0"/) })
+      expect(await run()).toEqual({ kind: 'MissingPackage', message: expect.stringMatching(/npm install "h5wasm@>=0\.10\.0"/) })
       await mkdir(join(folder, 'node_modules'))
       await symlink(join(ROOT, 'node_modules/h5wasm'), join(folder, 'node_modules/h5wasm'))
       expect(await run()).toEqual({ kind: 'Unsupported', message: expect.stringMatching(/filter 32015 \(.*\).*npm install "h5wasm-plugins@>=0\.2\.0"/) })
