@@ -428,3 +428,18 @@ describe('arguments', () => {
     tf.dispose(value as never)
   })
 })
+
+test('a reader is in use while it reads, though nobody holds it', async () => {
+  let go = (): void => undefined
+  const gate = new Promise<void>(resolve => { go = resolve })
+  const data = toTfDataset(Dataset.range(2).map(async x => { await gate; return { xs: new Float32Array([x]), ys: new Float32Array([x]) } }).batch(2), { tf })
+  const pending = (await data.iterator()).next()
+  for (let i = 0; i < 5; i++) {
+    await new Promise(resolve => setImmediate(resolve))
+    collectGarbage()
+  }
+  go()
+  const step = await pending as { done: boolean; value: { xs: tf.Tensor; ys: tf.Tensor } }
+  expect(step.done).toBe(false)
+  tf.dispose([step.value.xs, step.value.ys])
+})
