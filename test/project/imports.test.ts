@@ -21,7 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly values: string; readonly ty
   engine: { values: 'errors plan util', types: 'types' },
   store: { values: 'errors' },
   format: { values: 'array codecs errors kernels table', types: 'store types' },
-  table: { values: 'array errors', types: 'format types' },
+  table: { values: 'array errors util', types: 'format types' },
   storage: { values: 'errors', types: 'store' },
   formats: { values: 'format' },
   resolve: { values: 'errors formats storage', types: 'format store' },
