@@ -57,6 +57,7 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
   let place = saved === undefined ? START : savedPlace(saved, selecting)
   let { passed = 0, base = 0 } = place
   let files: readonly string[] | undefined
+  let listed = false
   let opened: OpenFile | undefined
   let iterator: AsyncIterator<FormatChunk<unknown>> | undefined
   let run: StackedRun | undefined
@@ -216,6 +217,8 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
   }
   const advance = async (max: number): Promise<unknown[] | null> => {
     if (files === undefined) {
+      if (listed) return null // that failed: there is no file to go on with
+      listed = true
       files = await params.list(signal)
       if (place.file > files.length) throw badState('readFiles', `file ${place.file} of ${files.length}`)
     }

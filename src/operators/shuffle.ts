@@ -14,7 +14,8 @@ import { unorderedReason } from './unordered.js'
  * Without a size, the whole input: an index permutation where the input has access by ordinal, else a buffer of all of it.
  *
  * Order: a function of (seed, epoch) alone. Memory: `bufferSize` elements. State: the number of draws; which elements fill
- * the buffer follows from it, and they are read again from a position old enough.
+ * the buffer follows from it, and they are read again from a position old enough. With access by ordinal, also the number of elements:
+ * resuming among more or fewer is an error.
  */
 export interface ShuffleParams {
   /** `Infinity` for all of the input. */
@@ -37,14 +38,19 @@ export const shuffle: Operator<ShuffleParams, unknown> = {
     if (inputNode === undefined) throw new TypeError('shuffle needs an input')
     const key = ctx.randomKey(seed, reshuffleEachIteration ? ctx.epoch : 0)
     const open = (access: RandomAccess | null): MaybePromise<Cursor<unknown>> => {
-      if (access === null) return bufferShuffle(key, bufferSize, ctx, inputNode, saved, savedInputs)
+      if (access === null) {
+        if (saved === undefined) return bufferShuffle(key, bufferSize, ctx, inputNode, saved, savedInputs)
+        throw new MillraceError('Checkpoint', 'shuffle: the elements could be read by their ordinals when the checkpoint was taken, and cannot now. Restore the index of the files, or begin anew without the checkpoint', { operator: 'shuffle' })
+      }
       try {
         return indexShuffle(key, access, saved)
       } catch (error) {
         return chain(access.close?.(), () => { throw error })
       }
     }
-    return bufferSize < Infinity ? bufferShuffle(key, bufferSize, ctx, inputNode, saved, savedInputs) : openLater(() => chain(ctx.randomAccess(inputNode), open), { self: saved, inputs: savedInputs ?? [] })
+    // What was begun in a buffer goes on in one, also when there is access by ordinal by now: its order is another.
+    const buffered = bufferSize < Infinity || (saved !== undefined && savedObject('shuffle', saved)['drawn'] !== undefined)
+    return buffered ? bufferShuffle(key, bufferSize, ctx, inputNode, saved, savedInputs) : openLater(() => chain(ctx.randomAccess(inputNode), open), { self: saved, inputs: savedInputs ?? [] })
   }
 }
 

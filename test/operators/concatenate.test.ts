@@ -81,7 +81,7 @@ describe('concatenate', () => {
     expect((await all.shuffle({ seed: 1 }).toArray()).map(Number).sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, i) => i))
     await using iterator = all.shuffle({ seed: 1 }).iterator()
     await iterator.next()
-    expect(iterator.checkpoint().state).toEqual({ self: 1 })
+    expect(iterator.checkpoint().state).toEqual({ self: { place: 1, of: 30 } })
   })
 })
 

@@ -4,6 +4,8 @@ import type { Checkpoint } from '../../src/engine/checkpoint.js'
 import { isMillraceError } from '../../src/errors.js'
 import { memoryStore, type MemoryStore } from '../../src/storage/memory.js'
 import type { Store } from '../../src/store.js'
+import { writeTfrecord } from '../../src/write.js'
+import { writeTfrecordIndex } from '../../src/write-arrays.js'
 import { toyFormat, toyStore, type Toy } from '../table/toy-table.js'
 
 interface Row {
@@ -84,9 +86,42 @@ describe('checkpoints of shuffled files', () => {
   })
 })
 
+describe('checkpoints of shuffled records, and an index that comes or goes', () => {
+  const records = Array.from({ length: 40 }, (_, i) => Uint8Array.of(i))
+  const rest = async (store: Store, from?: Checkpoint): Promise<number[]> => {
+    const out: number[] = []
+    for await (const [first] of Dataset.tfrecord('mem://a.tfrecord', { store }).shuffle({ seed: 3 }).iterator({ from, epoch: 0 })) out.push(first as number)
+    return out
+  }
+  const begun = (store: Store): Promise<Checkpoint> => checkpointOf(Dataset.tfrecord('mem://a.tfrecord', { store }).shuffle({ seed: 3 }) as unknown as Dataset<Row>, 13)
+
+  test('what was begun without an index goes on in its order with one', async () => {
+    const store = memoryStore()
+    await writeTfrecord('mem://a.tfrecord', records, { store })
+    const [all, checkpoint] = [await rest(store), await begun(store)]
+    await writeTfrecordIndex('mem://a.tfrecord', { store })
+    expect(await rest(store, checkpoint)).toEqual(all.slice(13))
+  })
+
+  test('what was begun with an index says that it is gone', async () => {
+    const store = memoryStore()
+    await writeTfrecord('mem://a.tfrecord', records, { store })
+    await writeTfrecordIndex('mem://a.tfrecord', { store })
+    const checkpoint = await begun(store)
+    await store.delete('mem://a.tfrecord.mrindex')
+    await expect(rest(store, checkpoint)).rejects.toMatchObject({ kind: 'Checkpoint', message: expect.stringContaining('index') as unknown })
+  })
+})
+
 test('a checkpoint of more files than there are now is one error', async () => {
   const store = await toyStore({ rows: 2 }, { rows: 2 }, { rows: 2 }, { rows: 2 })
   const checkpoint = await checkpointOf(toys(store), 7)
   for (const k of [1, 2, 3]) await store.delete(`mem://toys/${k}.toy`)
   expect(await eventsOf(toys(store), checkpoint)).toEqual(['Checkpoint'])
+})
+
+test.each<[string, (dataset: Dataset<Row>) => Dataset<Row>]>([
+  ['in order', dataset => dataset], ['a shard', dataset => dataset.shard(2, 0)], ['shuffled', dataset => dataset.shuffle()], ['shuffled in a buffer', dataset => dataset.shuffle(3)]
+])('a pattern that means no file is one error: %s', async (_, over) => {
+  expect(await eventsOf(over(toys(memoryStore())))).toEqual(['NotFound'])
 })

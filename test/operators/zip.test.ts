@@ -136,7 +136,7 @@ describe('reading', () => {
     expect(shuffled.every(([x, y]) => x === -y)).toBe(true)
     await using iterator = both.shuffle({ seed: 1 }).iterator()
     await iterator.next()
-    expect(iterator.checkpoint().state).toEqual({ self: 1 })
+    expect(iterator.checkpoint().state).toEqual({ self: { place: 1, of: 25 } })
     expect((await zipped([range(30), ragged(25)]).shuffle({ seed: 1 }).toArray())).toHaveLength(25)
   })
 })
