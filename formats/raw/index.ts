@@ -16,26 +16,37 @@ export interface RawObject {
 /**
  * Reads each object whole: a `Uint8Array`, or a {@link RawObject} with `withUri`. An empty object is an empty array.
  *
- * One fragment with one element; it is read when it is asked for. An object above `maxBytes` is a `Limit` error, thrown before
+ * One fragment with one element; up to 1 MiB is read as soon as the object is open, more when it is asked for. An object above `maxBytes` is a `Limit` error, thrown before
  * memory is taken for it.
  */
 export const raw: Format<Uint8Array | RawObject, RawOptions> = {
   name: 'raw',
   extensions: [],
   elementsPerFile: 1,
-  async open(source, options) {
+  async open(source, options, context) {
     const resolved = resolveOptions(options)
+    let early = source.byteLength <= EARLY_BYTES && source.byteLength <= resolved.maxBytes ? readWhole(source, resolved, context.signal) : undefined
+    early?.catch(() => undefined) // whoever asks for the element is told
+    /** The element; what was read in advance is given away once. */
+    const element = (signal: AbortSignal): Promise<Uint8Array | RawObject> => {
+      const here = early
+      early = undefined
+      return here ?? readWhole(source, resolved, signal)
+    }
     return {
       fragments: [{ count: 1 }],
       async *read(_, { from, signal }) {
         if (behind(source.uri, from)) return
-        yield { elements: [await readWhole(source, resolved, signal)], next: 1 }
+        yield { elements: [await element(signal)], next: 1 }
       },
-      get: (_, ordinals, { signal }) => Promise.all(ordinals.map(() => readWhole(source, resolved, signal))),
+      get: (_, ordinals, { signal }) => Promise.all(ordinals.map(() => element(signal))),
       seek: (_, ordinal) => ordinal
     }
   }
 }
+
+/** Objects up to this size are read when they are opened. */
+const EARLY_BYTES = 1 << 20
 
 async function readWhole(source: ByteSource, { withUri, maxBytes }: ResolvedRawOptions, signal: AbortSignal): Promise<Uint8Array | RawObject> {
   const { uri, byteLength } = source

@@ -27,6 +27,8 @@ interface Place {
 }
 
 const START: Place = { file: 0, fragment: 0, skip: 0 }
+/** Files of one element that are opened before it is their turn. */
+const FILES_AHEAD = 8
 /** A jump over fewer elements than so many chunks costs more than reading them. */
 const JUMP_CHUNKS = 4
 
@@ -63,6 +65,7 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
   let run: StackedRun | undefined
   let chunk: readonly unknown[] = []
   let next: Json | undefined // where the chunk after this one begins
+  const ahead = new Map<number, Promise<OpenFile>>() // files that are opened before their turn, by their ordinals
   let single = 0 // after a failure of access by ordinal: elements to be asked for one by one
 
   /** Ordinal of the next element that is wanted. */
@@ -126,7 +129,31 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
     base = passed
     forget()
   }
-  const open = (uri: string): Promise<OpenFile> =>
+  /** Opens files that hold one element each before it is their turn: most of their time goes to opening them. */
+  const openAhead = (all: readonly string[]): void => {
+    if (params.elementsPerFile !== 1 || selecting) return
+    for (let file = place.file + 1; file <= place.file + FILES_AHEAD; file++) {
+      const uri = all[file]
+      if (uri === undefined || ahead.has(file)) continue
+      const opening = openFile(params, uri, signal)
+      opening.catch(() => undefined) // thrown in its turn
+      ahead.set(file, opening)
+    }
+  }
+  const closeAhead = async (): Promise<void> => {
+    const all = [...ahead.values()]
+    ahead.clear()
+    await Promise.all(all.map(async opening => (await opening.catch(() => undefined))?.close()))
+  }
+  const open = async (uri: string): Promise<OpenFile> => {
+    const early = ahead.get(place.file)
+    if (early === undefined) return openHere(uri)
+    ahead.delete(place.file)
+    const file = await early
+    place = { ...place, uri: file.uri, byteLength: file.byteLength }
+    return file
+  }
+  const openHere = (uri: string): Promise<OpenFile> =>
     openFile(params, uri, signal, source => {
       if (place.uri !== undefined && place.uri !== source.uri) {
         throw new MillraceError('Checkpoint', `readFiles: file ${place.file} is ${source.uri} now and was ${place.uri} when the checkpoint was taken: the patterns mean other files`, { uri: source.uri })
@@ -225,7 +252,10 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
     for (;;) {
       const uri = files[place.file]
       if (uri === undefined || (selecting && wanted() >= end)) return null
-      opened ??= await open(uri)
+      if (opened === undefined) {
+        openAhead(files)
+        opened = await open(uri)
+      }
       const { reader } = opened
       if (place.fragment > reader.fragments.length) throw badState('readFiles', `fragment ${place.fragment} of ${reader.fragments.length}`)
       if (place.fragment >= reader.fragments.length) {
@@ -285,7 +315,11 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
     },
     async close() {
       pool?.close()
-      await closeFile()
+      try {
+        await closeFile()
+      } finally {
+        await closeAhead()
+      }
     }
   }
 }

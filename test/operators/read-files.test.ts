@@ -154,3 +154,43 @@ describe('parseExample', () => {
     expect(shuffled.map(({ y }) => y).sort()).toEqual([0n, 1n, 2n, 3n, 4n])
   })
 })
+
+describe('files of one element', () => {
+  const objects = async (count: number): Promise<Store & { open_: number; reads: number }> => {
+    const inner = memoryStore()
+    for (let i = 0; i < count; i++) await inner.put(`mem://o/${String(i).padStart(3, '0')}`, new Uint8Array([i]))
+    return counting(inner)
+  }
+  test('are opened some files ahead, and all closed', async () => {
+    const store = await objects(40)
+    const iterator = Dataset.raw('mem://o/*', { store }).iterator()
+    expect(await iterator.next()).toEqual({ done: false, value: new Uint8Array([0]) })
+    expect(store.open_).toBeGreaterThan(4)
+    expect(store.open_).toBeLessThan(30)
+    await iterator.close()
+    expect(store.open_).toBe(0)
+    expect((await Dataset.raw('mem://o/*', { store }).toArray()).map(([byte]) => byte)).toEqual(Array.from({ length: 40 }, (_, i) => i))
+    expect(store.open_).toBe(0)
+  })
+  test('that are not there are told in their turn, and those around them come', async () => {
+    const store = await objects(12)
+    const names = Array.from({ length: 12 }, (_, i) => `mem://o/${i === 5 ? 'none' : String(i).padStart(3, '0')}`)
+    const iterator = Dataset.raw(names, { store }).iterator()
+    const seen: unknown[] = []
+    for (;;) {
+      try {
+        const step = await iterator.next()
+        if (step.done === true) break
+        seen.push(step.value[0])
+      } catch (error) {
+        seen.push((error as { kind: string }).kind)
+      }
+    }
+    expect(seen).toEqual([0, 1, 2, 3, 4, 'NotFound', 6, 7, 8, 9, 10, 11])
+    expect(store.open_).toBe(0)
+  })
+  let store: Awaited<ReturnType<typeof objects>>
+  test('are made', async () => { store = await objects(14) })
+  for (const check of operatorConformance({ make: () => Dataset.raw('mem://o/*', { store }), same: [() => Dataset.raw('mem://o/*', { store }).prefetch(3)] })) test(check.name, check.run)
+  test('leave nothing open after all that', () => expect(store.open_).toBe(0))
+})

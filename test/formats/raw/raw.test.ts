@@ -15,14 +15,15 @@ async function threeObjects(): Promise<ReturnType<typeof memoryStore>> {
 }
 
 describe('an object', () => {
-  test('is one element, read when it is asked for', async () => {
-    for (const length of [0, 1, 5000]) {
+  test('is one element, read when it is opened if it is small, else when it is asked for, and once', async () => {
+    for (const length of [0, 1, 5000, 2 ** 20 + 1]) {
       const source = memorySource(pseudoRandom(length, 3))
       const reader = await raw.open(source, {}, alone())
-      expect(source.ranges).toEqual([])
+      expect(source.ranges.length).toBe(length > 0 && length <= 2 ** 20 ? 1 : 0)
       expect(reader.fragments).toEqual([{ count: 1 }])
       const { elements, positions, error } = await readAll(reader, bytes => bytes)
       expect([elements, positions, error]).toEqual([[pseudoRandom(length, 3)], [[1, 1]], undefined])
+      expect(source.ranges.length).toBe(length > 0 ? 1 : 0)
       expect(await reader.get?.(0, [0, 0], { signal })).toEqual([pseudoRandom(length, 3), pseudoRandom(length, 3)])
       expect((await readAll(reader, bytes => bytes, { from: 1 })).elements).toEqual([])
       expect((await readAll(reader, bytes => bytes, { from: 0 })).elements.length).toBe(1)
