@@ -63,7 +63,7 @@ export async function loadH5wasm(): Promise<H5Module> {
   try {
     h5 = await import('h5wasm')
   } catch (error) {
-    throw new Fault('MissingPackage', `this needs the package h5wasm, which could not be loaded (${error instanceof Error ? error.message : String(error)}): ${install(H5WASM)}`)
+    throw new Fault('MissingPackage', `this needs the package h5wasm, which could not be loaded (${String((error as { readonly message?: unknown } | null)?.message ?? error)}): ${install(H5WASM)}`)
   }
   // The declarations of the package do not name the functions of the C library that are called here.
   const module = (await h5.ready) as H5Module

@@ -27,6 +27,7 @@ const PLAN = {
   'hdf5 gzip': { ours: 'readHdf5', against: [['h5py', 'h5py', atLeast(2)], ['h5wasm', 'readH5wasm', undefined]] },
   'hdf5 gzip+shuffle': { ours: 'readHdf5', against: [['h5py', 'h5py', atLeast(2)], ['h5wasm', 'readH5wasm', undefined]] },
   'hdf5 gzip, shuffled rows': { file: 'hdf5 gzip', ours: 'shuffleHdf5', against: [['naive h5wasm', 'shuffleH5wasm', atLeast(50)]] },
+  'jpeg, files in memory': { file: 'jpeg', ours: 'decodeInMemory', unit: 'images/s', against: [['sharp alone (limit)', 'sharpImages', atLeast(0.9)]] },
   jpeg: { ours: 'decodeImages', unit: 'images/s', against: [['sharp alone (limit)', 'sharpImages', atLeast(0.9)]] }
 }
 const PYTHON = { h5py: ['h5py'], torch: ['numpy', 'torch'] }
