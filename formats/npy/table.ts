@@ -1,4 +1,4 @@
-import { MillraceError, type Columns, type LeafSpec, type NdArray, type RowSpec, type Table } from '../../src/format.js'
+import { inParallel, MillraceError, type Columns, type LeafSpec, type NdArray, type RowSpec, type Table } from '../../src/format.js'
 import { axesShape } from './item.js'
 import type { ArrayReader } from './array.js'
 import type { ResolvedNpyOptions } from './options.js'
@@ -35,7 +35,7 @@ export function tableOf(uri: string, arrays: readonly NamedArray[], options: Pic
     }
     const [only] = parts
     if (parts.length === 1 && only !== undefined) return readOne(only)
-    await eachOf(parts, AT_ONCE, readOne)
+    await inParallel(parts, AT_ONCE, readOne)
   }
 
   return {
@@ -99,21 +99,4 @@ function blockRows(arrays: readonly NamedArray[], rows: number, fortranBytes: nu
   if (strewn.length === 0) return 1
   const rowBytes = strewn.reduce((sum, { array }) => sum + array.itemsPerRow * array.header.item.bytes, 0)
   return Math.max(1, Math.min(rows, Math.floor(fortranBytes / rowBytes)))
-}
-
-/** Calls a function for every item, so many at a time; waits for all that were begun, then throws the first failure. */
-export async function eachOf<T>(items: readonly T[], atOnce: number, visit: (item: T) => Promise<void>): Promise<void> {
-  let next = 0
-  let failure: { readonly error: unknown } | undefined
-  const work = async (): Promise<void> => {
-    while (next < items.length && failure === undefined) {
-      try {
-        await visit(items[next++] as T)
-      } catch (error) {
-        failure ??= { error }
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, work))
-  if (failure !== undefined) throw failure.error
 }

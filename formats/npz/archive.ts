@@ -1,7 +1,7 @@
-import { MillraceError, type ByteSource } from '../../src/format.js'
+import { inParallel, MillraceError, type ByteSource } from '../../src/format.js'
 import { arrayReader, type ArrayReader } from '../npy/array.js'
 import { readHeader, type Header } from '../npy/header.js'
-import { eachOf, type NamedArray } from '../npy/table.js'
+import type { NamedArray } from '../npy/table.js'
 import type { Member } from './directory.js'
 import { zipFault } from './faults.js'
 import { heldArray } from './held.js'
@@ -117,7 +117,7 @@ export async function openArrays(
   }
 
   try {
-    await eachOf([...choices.entries()], AT_ONCE, async ([i, choice]) => {
+    await inParallel([...choices.entries()], AT_ONCE, async ([i, choice]) => {
       arrays[i] = { key: choice.as, array: await openArray(choice) }
     })
   } catch (error) {

@@ -1,6 +1,5 @@
-import { isMillraceError, type ByteSource } from '../../src/format.js'
+import { inParallel, isMillraceError, type ByteSource } from '../../src/format.js'
 import { infoOf, type NpyInfo } from '../npy/inspect.js'
-import { eachOf } from '../npy/table.js'
 import { keyOf, openArrays } from './archive.js'
 import { readDirectory } from './directory.js'
 import { STORED } from './member.js'
@@ -33,7 +32,7 @@ export async function inspectNpz(source: ByteSource, options: { readonly signal?
   const members = await readDirectory(source, signal)
   const limits = resolveOptions({ strings: 'latin1', maxRowBytes: Number.MAX_SAFE_INTEGER, maxInflatedBytes: Number.MAX_SAFE_INTEGER })
   const arrays: NpzArray[] = []
-  await eachOf([...members.entries()], 4, async ([i, member]) => {
+  await inParallel([...members.entries()], 4, async ([i, member]) => {
     const array: NpzArray = {
       key: keyOf(member), compression: member.method === STORED ? 'none' : 'deflate', compressedBytes: member.compressedBytes, bytes: member.bytes
     }

@@ -2,6 +2,7 @@ import { MillraceError } from '../errors.js'
 import type { RandomAccess } from '../plan/operator.js'
 import type { ByteSource } from '../store.js'
 import { blockCache } from '../table/block-cache.js'
+import { inParallel } from '../util/parallel.js'
 import { asTableReader, countOf, openFile, type OpenFile } from './open-file.js'
 import type { ReadFilesParams } from './read-files.js'
 import { selectedCount } from './select.js'
@@ -71,7 +72,7 @@ export async function filesAccess(params: ReadFilesParams, signal: AbortSignal):
   const starts = [0]
   try {
     const counts = params.elementsPerFile === undefined
-      ? await inParallel(files, uri => using(uri, ({ reader }) => (reader.get === undefined ? undefined : countOf(reader))))
+      ? await inParallel(files, AT_ONCE, uri => using(uri, ({ reader }) => (reader.get === undefined ? undefined : countOf(reader))))
       : files.map(() => params.elementsPerFile)
     for (const count of counts) {
       if (count === undefined) {
@@ -97,7 +98,7 @@ export async function filesAccess(params: ReadFilesParams, signal: AbortSignal):
         else places.push(place)
       })
       const out = new Array<unknown>(indices.length)
-      await inParallel([...byFile], ([file, places]) => using(files[file] as string, async ({ reader }) => {
+      await inParallel([...byFile], AT_ONCE, ([file, places]) => using(files[file] as string, async ({ reader }) => {
         const ordinals = places.map(place => start + (indices[place] as number) * step - (starts[file] as number))
         const elements = await elementsByOrdinal(reader, ordinals, signal)
         elements.forEach((element, k) => { out[places[k] as number] = element })
@@ -136,24 +137,4 @@ function fileOf(starts: readonly number[], ordinal: number): number {
     else high = middle
   }
   return low
-}
-
-/** Results in order. After a failure no more calls are begun; those that were are waited for. */
-async function inParallel<T, R>(items: readonly T[], visit: (item: T) => Promise<R>): Promise<R[]> {
-  const results = new Array<R>(items.length)
-  let next = 0
-  let failure: { readonly error: unknown } | undefined
-  const work = async (): Promise<void> => {
-    while (next < items.length && failure === undefined) {
-      const k = next++
-      try {
-        results[k] = await visit(items[k] as T)
-      } catch (error) {
-        failure ??= { error }
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, work))
-  if (failure !== undefined) throw failure.error
-  return results
 }

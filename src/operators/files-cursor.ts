@@ -5,8 +5,8 @@ import type { Cursor, OpenContext } from '../plan/operator.js'
 import { badState, savedCount, savedObject } from '../plan/saved.js'
 import type { StackedRows, StackedRun, TableReader } from '../table/table.js'
 import type { Json, MaybePromise } from '../types.js'
+import { chain } from '../util/promise.js'
 import { asTableReader, countOf, openFile, type OpenFile } from './open-file.js'
-import { isPromise } from '../util/promise.js'
 import type { ReadFilesParams } from './read-files.js'
 import { stackedChunk } from './stacked-chunk.js'
 
@@ -215,13 +215,10 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
       place = { ...place, from, skip: 0 }
       run = table.stacked(place.fragment, { from, signal, pool })
     }
-    const rows = await run.next(Math.min(max, selecting ? end - passed : Infinity))
-    return rows === null ? null : took(rows)
+    return nextRows(run, max)
   }
-  /** Rows that are here. */
   const nextRows = (run: StackedRun, max: number): MaybePromise<unknown[] | null> => {
-    const rows = run.next(Math.min(max, selecting ? end - passed : Infinity))
-    return isPromise(rows) ? rows.then(rows => (rows === null ? null : took(rows))) : rows === null ? null : took(rows)
+    return chain(run.next(Math.min(max, selecting ? end - passed : Infinity)), rows => (rows === null ? null : took(rows)))
   }
   const took = ({ rows, stacked }: StackedRows): unknown[] => {
     place = { ...place, from: (place.from as number) + rows }

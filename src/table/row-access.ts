@@ -1,4 +1,5 @@
 import { slicer } from '../array/slice.js'
+import { inParallel } from '../util/parallel.js'
 import type { BlockCache } from './block-cache.js'
 import { allocateColumns, bytesPerRow, gatherRows } from './columns.js'
 import type { Columns, Table } from './table.js'
@@ -31,7 +32,7 @@ function directAccess(table: Table): RowAccess {
       ranges.push({ first, end: i })
       first = i
     }
-    await eachOf(ranges, IN_FLIGHT, async ({ first, end }) => {
+    await inParallel(ranges, IN_FLIGHT, async ({ first, end }) => {
       const start = sorted[first] as number
       const count = (sorted[end - 1] as number) + 1 - start
       if (count === end - first) return table.read(start, count, columns, first, options)
@@ -65,7 +66,7 @@ export function blockAccess(table: Table, blockRows: number, cache: BlockCache):
       if (from === undefined) missing.push([block, places])
       else take(block, from, places)
     }
-    await eachOf(missing, BLOCKS_IN_FLIGHT, async ([block, places]) => {
+    await inParallel(missing, BLOCKS_IN_FLIGHT, async ([block, places]) => {
       const start = block * blockRows
       const memory = cache.room(table, bytes) ?? allocateColumns(table.spec, most)
       try {
@@ -114,21 +115,4 @@ export function rowsOf(columns: Columns, count: number, first = 0): unknown[] {
   const rows = new Array<unknown>(count)
   for (let i = 0; i < count; i++) rows[i] = row(first + i)
   return rows
-}
-
-/** Calls a function for every item, with so many calls under way. After a failure no more are begun; it waits for those that were. */
-async function eachOf<T>(items: readonly T[], atOnce: number, visit: (item: T) => Promise<void>): Promise<void> {
-  let next = 0
-  let failure: { readonly error: unknown } | undefined
-  const work = async (): Promise<void> => {
-    while (next < items.length && failure === undefined) {
-      try {
-        await visit(items[next++] as T)
-      } catch (error) {
-        failure ??= { error }
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, work))
-  if (failure !== undefined) throw failure.error
 }

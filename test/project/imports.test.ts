@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly values: string; readonly ty
   optimizer: { values: 'operators plan' },
   engine: { values: 'errors plan util', types: 'types' },
   store: { values: 'errors' },
-  format: { values: 'array codecs errors kernels table', types: 'store types' },
+  format: { values: 'array codecs errors kernels table util', types: 'store types' },
   table: { values: 'array errors util', types: 'format types' },
   storage: { values: 'errors', types: 'store' },
   formats: { values: 'format' },

@@ -1,3 +1,4 @@
+import { inParallel } from '../../../src/format.js'
 import type { Access } from '../access.js'
 import { boundedCache } from '../cache.js'
 import { copyBox, type BoxAxis } from '../chunks/copy-box.js'
@@ -201,7 +202,7 @@ export function chunkedRows(options: ChunkedOptions): Rows {
         ...single.map(piece => () => (piece.plain ? fetchRows(access, piece, into) : fetchPartial(access, piece, into))),
         ...groups.map(pieces => () => fetchTogether(access, pieces, into))
       ]
-      await inParallel(work, AT_ONCE)
+      await inParallel(work, AT_ONCE, step => step())
     }
   }
 }
@@ -239,23 +240,6 @@ function together(pieces: Piece[]): { readonly ranges: readonly Range[]; readonl
     }
   }
   return { ranges, single, groups }
-}
-
-/** Does all the work, some at once. Ends when all that was begun has ended; then fails if one did. */
-async function inParallel(work: readonly (() => Promise<void>)[], atOnce: number): Promise<void> {
-  let next = 0
-  const failures: unknown[] = []
-  const worker = async (): Promise<void> => {
-    while (next < work.length && failures.length === 0) {
-      try {
-        await work[next++]?.()
-      } catch (error) {
-        failures.push(error)
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(atOnce, work.length) }, worker))
-  if (failures.length > 0) throw failures[0]
 }
 
 /** Bytes from one place to the next along each axis. */
