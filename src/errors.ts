@@ -8,6 +8,9 @@
  * | `InvalidUri` | the URI cannot name an object, or no store serves its scheme |
  * | `ShortRead` | fewer bytes arrived than the object was said to have |
  * | `Changed` | the object is no longer the one that was opened |
+ * | `WrongRange` | the store sent other bytes than those that were asked for |
+ * | `RangeIgnored` | the store sent the whole object where a range of it was asked for |
+ * | `Precondition` | the condition of a write does not hold: the object is there, or is another |
  * | `Throttled`, `Timeout`, `Unavailable` | the store cannot serve now |
  * | `OutOfRange` | bytes were asked for beyond the end of the object |
  * | `Corrupt` | the bytes contradict their own checksum or format |
@@ -24,6 +27,7 @@
  */
 export type ErrorKind =
   | 'NotFound' | 'Denied' | 'InvalidUri' | 'ShortRead' | 'Changed' | 'Throttled' | 'Timeout' | 'Unavailable'
+  | 'WrongRange' | 'RangeIgnored' | 'Precondition'
   | 'OutOfRange' | 'Corrupt' | 'Truncated' | 'Unsupported' | 'UserFunction' | 'Mismatch' | 'Lossy' | 'Limit'
   | 'Checkpoint' | 'MissingPackage' | 'Closed' | 'Internal'
 
@@ -43,13 +47,17 @@ export interface ErrorContext {
   readonly keyPath?: string
   /** The storage operation: `open`, `read`, `list`, … */
   readonly operation?: string
+  /** Requests that were made before giving up, the first included. */
+  readonly attempts?: number
+  /** The status of the last HTTP reply. */
+  readonly status?: number
   /** Where in user code the operator was added. */
   readonly site?: string
   /** What went wrong underneath. */
   readonly cause?: unknown
 }
 
-const RETRYABLE: ReadonlySet<ErrorKind> = new Set(['ShortRead', 'Throttled', 'Timeout', 'Unavailable'])
+const RETRYABLE: ReadonlySet<ErrorKind> = new Set(['ShortRead', 'Throttled', 'Timeout', 'Unavailable', 'WrongRange', 'RangeIgnored'])
 
 /**
  * The error that millrace throws for everything but wrong arguments (`TypeError`, `RangeError`) and aborts
@@ -65,6 +73,8 @@ export class MillraceError extends Error {
   declare readonly index?: number
   declare readonly keyPath?: string
   declare readonly operation?: string
+  declare readonly attempts?: number
+  declare readonly status?: number
   declare readonly site?: string
 
   constructor(kind: ErrorKind, message: string, context: ErrorContext = {}) {

@@ -2,13 +2,54 @@
  * The door for people who bring their own store: a place where bytes live.
  *
  * A store is a plain object. It makes one attempt and tells the truth about it: a read fills what it was asked to fill,
- * or it throws a {@link MillraceError}. Retrying, splitting and caching are layers around it.
+ * or it throws a {@link MillraceError}. Retrying, splitting and caching are layers around it. What is optional here, the
+ * functions of `millrace/stores` (`get`, `copy`, `removeAll`, …) do with the rest, as well as that can be done.
  */
 export { MillraceError, isMillraceError, type ErrorKind, type ErrorContext } from './errors.js'
 
 /** Options of everything that can wait. */
 export interface RequestOptions {
   readonly signal?: AbortSignal | undefined
+  /** Filled in while the request runs, for those who keep statistics. Stores may ignore it. */
+  readonly trace?: RequestTrace | undefined
+}
+
+/** What it took to do one thing. The store writes it. */
+export interface RequestTrace {
+  /** Requests that were sent. */
+  requests: number
+  /** Those of them that were sent again after a failure. */
+  retries: number
+  /** `performance.now()` when the first byte of the first reply was there. */
+  firstByte?: number | undefined
+  /** Host and port that was asked. */
+  endpoint?: string | undefined
+}
+
+/** Options of {@link Store.open}. */
+export interface OpenOptions extends RequestOptions {
+  /** What a listing or `stat` said of the object: nothing is asked to find it out, and another version is `Changed`. */
+  readonly known?: ObjectMeta | undefined
+}
+
+/** Options of {@link Store.get}. */
+export interface GetOptions extends OpenOptions {
+  /** Larger objects are refused with `Limit` before their bytes are fetched. @default no limit */
+  readonly maxBytes?: number | undefined
+  /** Where the memory comes from. @default a new `Uint8Array` */
+  readonly allocate?: ((length: number) => Uint8Array) | undefined
+}
+
+/** Options of everything that writes. At most one condition. */
+export interface WriteOptions extends RequestOptions {
+  /** Write only where there is no object. @throws MillraceError `Precondition` */
+  readonly ifAbsent?: boolean | undefined
+  /** Write only over this version. @throws MillraceError `Precondition` */
+  readonly ifVersion?: string | undefined
+  /** The media type, where the store keeps one. @default 'application/octet-stream' */
+  readonly contentType?: string | undefined
+  /** Names and values of the caller, where the store keeps them. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined
 }
 
 /** Options of {@link Store.list}. */
@@ -44,6 +85,27 @@ export interface ObjectMeta {
   /** Bytes. */
   readonly size: number
   readonly version: string
+  /** When it was last written, in milliseconds since 1970, where the store says so. */
+  readonly modified?: number | undefined
+}
+
+/** All that `stat` says of an object. */
+export interface ObjectStat extends ObjectMeta {
+  readonly contentType?: string | undefined
+  /** Names and values that were given when it was written. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined
+  /** Checksums of the whole object that the store keeps, in base64: `crc32`, `crc32c`, `crc64nvme`, `md5`, `sha256`. */
+  readonly checksums?: Readonly<Record<string, string>> | undefined
+  /** What else the store says, under its own names. */
+  readonly more?: Readonly<Record<string, string>> | undefined
+}
+
+/** A whole object. */
+export interface ObjectBytes {
+  readonly bytes: Uint8Array
+  readonly meta: ObjectMeta
+  /** True when the bytes were compared with a checksum that the store keeps. */
+  readonly verified: boolean
 }
 
 /** A streaming write. Nothing is visible under the URI before `finalize`; `abort` leaves nothing behind. */
@@ -54,6 +116,29 @@ export interface ObjectWriter {
   abort(): Promise<void>
 }
 
+/** What came of deleting one of several objects. */
+export interface DeleteResult {
+  readonly uri: string
+  /** Why it could not be deleted; absent when it is gone. */
+  readonly error?: unknown
+}
+
+/** One page of a listing that does not go into what is below the next `/`. */
+export interface DirectoryPage {
+  readonly objects: readonly ObjectMeta[]
+  /** URIs that end in `/`, below which there are objects; each once in a listing. */
+  readonly prefixes: readonly string[]
+}
+
+/** The buckets or containers of an account. URIs such as `s3://bucket/`. */
+export interface Containers {
+  list(options?: RequestOptions): AsyncIterable<string>
+  /** @throws MillraceError `Precondition` when it is there already. */
+  create(uri: string, options?: RequestOptions): Promise<void>
+  /** Deletes an empty one. @throws MillraceError `NotFound`; `Precondition` when it is not empty. */
+  delete(uri: string, options?: RequestOptions): Promise<void>
+}
+
 /** What a store can do, as data. */
 export interface StoreCapabilities {
   /** Whether objects can be written, listed and deleted. */
@@ -61,6 +146,8 @@ export interface StoreCapabilities {
   readonly list: boolean
   /** The size of a range at which this store is fastest, in bytes. */
   readonly idealRange: number
+  /** Requests that should be in flight for full speed. @default 1 */
+  readonly idealRequests?: number | undefined
 }
 
 /** A place where bytes live. */
@@ -69,14 +156,26 @@ export interface Store {
   readonly scheme: string
   readonly capabilities: StoreCapabilities
   /** Opens an object for ranged reads. */
-  open(uri: string, options?: RequestOptions): Promise<ByteSource>
+  open(uri: string, options?: OpenOptions): Promise<ByteSource>
   /** @throws MillraceError `NotFound` when there is no such object. */
-  stat(uri: string, options?: RequestOptions): Promise<ObjectMeta>
+  stat(uri: string, options?: RequestOptions): Promise<ObjectStat>
   /** All objects whose URI begins with `prefix`, in the byte order of their URIs, in pages. */
   list(prefix: string, options?: ListOptions): AsyncIterable<readonly ObjectMeta[]>
   /** Writes an object whole; readers see the old one or the new one, never a part. */
-  put(uri: string, bytes: Uint8Array, options?: RequestOptions): Promise<ObjectMeta>
-  createWriter(uri: string, options?: RequestOptions): Promise<ObjectWriter>
+  put(uri: string, bytes: Uint8Array, options?: WriteOptions): Promise<ObjectMeta>
+  createWriter(uri: string, options?: WriteOptions): Promise<ObjectWriter>
   /** Deletes an object; it is no error if there is none. */
   delete(uri: string, options?: RequestOptions): Promise<void>
+
+  /** A whole object in as few requests as can be. */
+  get?(uri: string, options?: GetOptions): Promise<ObjectBytes>
+  /** Copies inside the store, without the bytes coming here; keeps type and metadata. */
+  copy?(from: string, to: string, options?: WriteOptions): Promise<ObjectMeta>
+  /** Deletes many, in few requests; one result per URI, in the order of the URIs. Rejects only when nothing could be tried. */
+  deleteMany?(uris: readonly string[], options?: RequestOptions): Promise<readonly DeleteResult[]>
+  /** Objects right below `prefix`, and the prefixes that go on. */
+  listDirectory?(prefix: string, options?: RequestOptions): AsyncIterable<DirectoryPage>
+  readonly containers?: Containers | undefined
+  /** Lets go of connections and timers. What is under way ends with `Closed`. Afterwards everything is `Closed`. */
+  close?(): Promise<void>
 }
