@@ -46,8 +46,18 @@ export interface StoreOptions {
   readonly store?: Store
 }
 
+/** Options of sources that read files. */
+export interface SourceOptions extends StoreOptions {
+  /**
+   * What to do when a file is no longer the one that was listed or opened at the beginning of the pass. `'fail'` throws `Changed`. `'reread'`
+   * opens the new one and goes on behind as many elements as were delivered of the old one. `'skip'` leaves out the rest of the file, and
+   * `stats()` counts it. With the last two, shuffles hold elements as they do for data that cannot be read by ordinal. @default 'fail'
+   */
+  readonly onChanged?: 'fail' | 'reread' | 'skip'
+}
+
 /** Options of `Dataset.fromFiles`. */
-export interface FilesOptions<T, O = unknown> extends StoreOptions {
+export interface FilesOptions<T, O = unknown> extends SourceOptions {
   /** The name of a format, or the format itself. @default 'auto', which tells it from each file's name and first bytes */
   readonly format?: string | Format<T, O>
   /** The format's own options. */

@@ -2,7 +2,7 @@ import type { Batched, PaddedBatched, Sliced, Unbatched } from './array/batched.
 import { checkNumberDType, type NumberDType } from './array/dtype.js'
 import { describe } from './array/nest.js'
 import { specOf } from './array/spec.js'
-import type { BatchOptions, FilesOptions, FunctionOptions, MapOptions, PrefetchOptions, ShuffleOptions, StoreOptions } from './dataset-options.js'
+import type { BatchOptions, FilesOptions, FunctionOptions, MapOptions, PrefetchOptions, ShuffleOptions, SourceOptions, StoreOptions } from './dataset-options.js'
 import { iterate, type DatasetIterator, type IterateOptions } from './engine/iterate.js'
 import { MillraceError } from './errors.js'
 import { compileExampleParser, type ExampleSpec, type ParsedExample } from './example/index.js'
@@ -37,7 +37,7 @@ import { fingerprint } from './plan/fingerprint.js'
 import { cardinality, nodesOf, planNode, type Planned, type PlanNode } from './plan/node.js'
 import type { ElementContext, Operator } from './plan/operator.js'
 import {
-  listUris, resolveFixedLengthOptions, resolveHdf5Options, resolveIdxOptions, resolveNpyOptions, resolveNpzOptions, resolveRawOptions, resolveTfrecordOptions,
+  listObjects, resolveFixedLengthOptions, resolveHdf5Options, resolveIdxOptions, resolveNpyOptions, resolveNpzOptions, resolveRawOptions, resolveTfrecordOptions,
   type FixedLengthOptions, type Hdf5Options, type IdxOptions, type NpyOptions, type NpzOptions, type RawOptions, type TfrecordOptions
 } from './resolve.js'
 import type { Cardinality, ElementSpec, Leaf, MaybePromise, NdArray } from './types.js'
@@ -117,7 +117,7 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
     checkOptions('Dataset.listFiles', options, ['store'])
     const list = checkPatterns('Dataset.listFiles', patterns)
     const make = async function* ({ signal }: GeneratorContext): AsyncGenerator<string> {
-      yield* await listUris(list, options.store, signal)
+      for (const { uri } of await listObjects(list, options.store, signal)) yield uri
     }
     return new Dataset(planNode(fromIterable, { make, repeatable: true, what: `listFiles ${list.join(', ')}` }) as PlanNode<string>)
   }
@@ -129,10 +129,10 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
    * error that says file and byte offset, after all records before it; the next pull goes on behind it.
    * @example Dataset.tfrecord('data/train-*.tfrecord')
    */
-  static tfrecord(files: string | readonly string[], options: TfrecordOptions & StoreOptions = {}): Dataset<Uint8Array> {
-    checkOptions('Dataset.tfrecord', options, ['store', 'compression', 'verify', 'readBytes', 'maxRecordBytes', 'index'])
-    const { store, ...own } = options
-    return readDataset('Dataset.tfrecord', { files, format: 'tfrecord', options: resolveTfrecordOptions(own), store })
+  static tfrecord(files: string | readonly string[], options: TfrecordOptions & SourceOptions = {}): Dataset<Uint8Array> {
+    checkOptions('Dataset.tfrecord', options, ['store', 'onChanged', 'compression', 'verify', 'readBytes', 'maxRecordBytes', 'index'])
+    const { store, onChanged, ...own } = options
+    return readDataset('Dataset.tfrecord', { files, format: 'tfrecord', options: resolveTfrecordOptions(own), store, onChanged })
   }
 
   /**
@@ -142,13 +142,13 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
    * Big-endian data are swapped, Fortran order is transposed, structured dtypes become objects; files with pickled objects are refused.
    * @example Dataset.npy('data/x-*.npy').batch(128)
    */
-  static npy(files: string | readonly string[], options: NpyOptions & StoreOptions & { readonly element: 'file' }): Dataset<NdArray>
-  static npy(files: string | readonly string[], options?: NpyOptions & StoreOptions): Dataset<RowValue>
-  static npy<T>(files: string | readonly string[], options?: NpyOptions & StoreOptions): Dataset<T>
-  static npy(files: string | readonly string[], options: NpyOptions & StoreOptions = {}): Dataset<unknown> {
-    checkOptions('Dataset.npy', options, ['store', 'element', 'strings', 'fortranBytes'])
-    const { store, ...own } = options
-    return readDataset('Dataset.npy', { files, format: 'npy', options: resolveNpyOptions(own), store, meaning: [own.element ?? 'row', own.strings ?? 'utf-8'] })
+  static npy(files: string | readonly string[], options: NpyOptions & SourceOptions & { readonly element: 'file' }): Dataset<NdArray>
+  static npy(files: string | readonly string[], options?: NpyOptions & SourceOptions): Dataset<RowValue>
+  static npy<T>(files: string | readonly string[], options?: NpyOptions & SourceOptions): Dataset<T>
+  static npy(files: string | readonly string[], options: NpyOptions & SourceOptions = {}): Dataset<unknown> {
+    checkOptions('Dataset.npy', options, ['store', 'onChanged', 'element', 'strings', 'fortranBytes'])
+    const { store, onChanged, ...own } = options
+    return readDataset('Dataset.npy', { files, format: 'npy', options: resolveNpyOptions(own), store, onChanged, meaning: [own.element ?? 'row', own.strings ?? 'utf-8'] })
   }
 
   /**
@@ -156,16 +156,16 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
    * of NPY files. Random access where the arrays are not compressed.
    * @example Dataset.npz('data/*.npz', { keys: { xs: 'images', ys: 'labels' } }).shuffle().batch(128)
    */
-  static npz<const K extends Readonly<Record<string, string>>, F extends ElementOption>(files: string | readonly string[], options: NpzOptions & StoreOptions & F & { readonly keys: K }): Dataset<{ readonly [N in keyof K]: ValueOf<F> }>
-  static npz<const K extends string, F extends ElementOption>(files: string | readonly string[], options: NpzOptions & StoreOptions & F & { readonly keys: readonly K[] }): Dataset<{ readonly [N in K]: ValueOf<F> }>
-  static npz(files: string | readonly string[], options: NpzOptions & StoreOptions & { readonly element: 'file' }): Dataset<{ readonly [key: string]: NdArray }>
-  static npz(files: string | readonly string[], options?: NpzOptions & StoreOptions): Dataset<{ readonly [key: string]: RowValue }>
-  static npz<T>(files: string | readonly string[], options?: NpzOptions & StoreOptions): Dataset<T>
-  static npz(files: string | readonly string[], options: NpzOptions & StoreOptions = {}): Dataset<unknown> {
-    checkOptions('Dataset.npz', options, ['store', 'element', 'keys', 'strings', 'fortranBytes', 'maxInflatedBytes', 'maxRowBytes'])
-    const { store, ...own } = options
+  static npz<const K extends Readonly<Record<string, string>>, F extends ElementOption>(files: string | readonly string[], options: NpzOptions & SourceOptions & F & { readonly keys: K }): Dataset<{ readonly [N in keyof K]: ValueOf<F> }>
+  static npz<const K extends string, F extends ElementOption>(files: string | readonly string[], options: NpzOptions & SourceOptions & F & { readonly keys: readonly K[] }): Dataset<{ readonly [N in K]: ValueOf<F> }>
+  static npz(files: string | readonly string[], options: NpzOptions & SourceOptions & { readonly element: 'file' }): Dataset<{ readonly [key: string]: NdArray }>
+  static npz(files: string | readonly string[], options?: NpzOptions & SourceOptions): Dataset<{ readonly [key: string]: RowValue }>
+  static npz<T>(files: string | readonly string[], options?: NpzOptions & SourceOptions): Dataset<T>
+  static npz(files: string | readonly string[], options: NpzOptions & SourceOptions = {}): Dataset<unknown> {
+    checkOptions('Dataset.npz', options, ['store', 'onChanged', 'element', 'keys', 'strings', 'fortranBytes', 'maxInflatedBytes', 'maxRowBytes'])
+    const { store, onChanged, ...own } = options
     const { element, strings, keys = null } = resolveNpzOptions(own)
-    return readDataset('Dataset.npz', { files, format: 'npz', options: own, store, meaning: [element, strings, keys] })
+    return readDataset('Dataset.npz', { files, format: 'npz', options: own, store, onChanged, meaning: [element, strings, keys] })
   }
 
   /**
@@ -175,40 +175,40 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
    * installed. A damaged chunk, an unknown filter or a file that was cut off is an error. Random access, by chunks that are kept for a while.
    * @example Dataset.hdf5('train.h5', { xs: '/images', ys: '/labels' }).shuffle().batch(128)
    */
-  static hdf5(files: string | readonly string[], dataset: string, options?: Omit<Hdf5Options, 'datasets'> & StoreOptions): Dataset<RowValue>
+  static hdf5(files: string | readonly string[], dataset: string, options?: Omit<Hdf5Options, 'datasets'> & SourceOptions): Dataset<RowValue>
   // The second parameter makes a call with a type of rows, `hdf5<Row>(…)`, go on to the last overload.
-  static hdf5<const D extends Readonly<Record<string, string>>, F extends ElementOption>(files: string | readonly string[], datasets: D, options?: Omit<Hdf5Options, 'datasets'> & StoreOptions & F): Dataset<{ readonly [K in keyof D]: ValueOf<F> }>
-  static hdf5<T>(files: string | readonly string[], datasets: string | Readonly<Record<string, string>>, options?: Omit<Hdf5Options, 'datasets'> & StoreOptions): Dataset<T>
-  static hdf5(files: string | readonly string[], datasets: string | Readonly<Record<string, string>>, options: Omit<Hdf5Options, 'datasets'> & StoreOptions = {}): Dataset<unknown> {
-    checkOptions('Dataset.hdf5', options, ['store', 'reader', 'cacheBytes', 'maxChunkBytes'])
-    const { store, ...own } = options
-    return readDataset('Dataset.hdf5', { files, format: 'hdf5', options: resolveHdf5Options({ datasets, ...own }), store, meaning: datasets })
+  static hdf5<const D extends Readonly<Record<string, string>>, F extends ElementOption>(files: string | readonly string[], datasets: D, options?: Omit<Hdf5Options, 'datasets'> & SourceOptions & F): Dataset<{ readonly [K in keyof D]: ValueOf<F> }>
+  static hdf5<T>(files: string | readonly string[], datasets: string | Readonly<Record<string, string>>, options?: Omit<Hdf5Options, 'datasets'> & SourceOptions): Dataset<T>
+  static hdf5(files: string | readonly string[], datasets: string | Readonly<Record<string, string>>, options: Omit<Hdf5Options, 'datasets'> & SourceOptions = {}): Dataset<unknown> {
+    checkOptions('Dataset.hdf5', options, ['store', 'onChanged', 'reader', 'cacheBytes', 'maxChunkBytes'])
+    const { store, onChanged, ...own } = options
+    return readDataset('Dataset.hdf5', { files, format: 'hdf5', options: resolveHdf5Options({ datasets, ...own }), store, onChanged, meaning: datasets })
   }
 
   /** The rows of IDX files, plain or gzipped: the format of MNIST. As those of NPY files. @example Dataset.zip({ xs: Dataset.idx('images-idx3-ubyte.gz'), ys: Dataset.idx('labels-idx1-ubyte.gz') }) */
-  static idx(files: string | readonly string[], options?: IdxOptions & StoreOptions): Dataset<RowValue>
-  static idx<T>(files: string | readonly string[], options?: IdxOptions & StoreOptions): Dataset<T>
-  static idx(files: string | readonly string[], options: IdxOptions & StoreOptions = {}): Dataset<unknown> {
-    checkOptions('Dataset.idx', options, ['store', 'compression', 'readBytes'])
-    const { store, ...own } = options
-    return readDataset('Dataset.idx', { files, format: 'idx', options: resolveIdxOptions(own), store })
+  static idx(files: string | readonly string[], options?: IdxOptions & SourceOptions): Dataset<RowValue>
+  static idx<T>(files: string | readonly string[], options?: IdxOptions & SourceOptions): Dataset<T>
+  static idx(files: string | readonly string[], options: IdxOptions & SourceOptions = {}): Dataset<unknown> {
+    checkOptions('Dataset.idx', options, ['store', 'onChanged', 'compression', 'readBytes'])
+    const { store, onChanged, ...own } = options
+    return readDataset('Dataset.idx', { files, format: 'idx', options: resolveIdxOptions(own), store, onChanged })
   }
 
   /** Whole objects as bytes, or as `{ uri, bytes }`. Random access. @example Dataset.raw('images/*.jpg', { withUri: true }) */
-  static raw(files: string | readonly string[], options: RawOptions & StoreOptions & { readonly withUri: true }): Dataset<{ readonly uri: string; readonly bytes: Uint8Array }>
-  static raw(files: string | readonly string[], options?: RawOptions & StoreOptions & { readonly withUri?: false }): Dataset<Uint8Array>
-  static raw(files: string | readonly string[], options: RawOptions & StoreOptions = {}): Dataset<unknown> {
-    checkOptions('Dataset.raw', options, ['store', 'withUri', 'maxBytes'])
-    const { store, ...own } = options
-    return readDataset('Dataset.raw', { files, format: 'raw', options: resolveRawOptions(own), store, meaning: own.withUri === true })
+  static raw(files: string | readonly string[], options: RawOptions & SourceOptions & { readonly withUri: true }): Dataset<{ readonly uri: string; readonly bytes: Uint8Array }>
+  static raw(files: string | readonly string[], options?: RawOptions & SourceOptions & { readonly withUri?: false }): Dataset<Uint8Array>
+  static raw(files: string | readonly string[], options: RawOptions & SourceOptions = {}): Dataset<unknown> {
+    checkOptions('Dataset.raw', options, ['store', 'onChanged', 'withUri', 'maxBytes'])
+    const { store, onChanged, ...own } = options
+    return readDataset('Dataset.raw', { files, format: 'raw', options: resolveRawOptions(own), store, onChanged, meaning: own.withUri === true })
   }
 
   /** Files cut into records of one length, as bytes: views of what was read. Random access unless compressed. @example Dataset.fixedLengthRecords('cifar-10/*.bin', { recordBytes: 3073 }) */
-  static fixedLengthRecords(files: string | readonly string[], options: FixedLengthOptions & StoreOptions): Dataset<Uint8Array> {
-    checkOptions('Dataset.fixedLengthRecords', options, ['store', 'recordBytes', 'headerBytes', 'footerBytes', 'compression', 'readBytes'])
-    const { store, ...own } = options
+  static fixedLengthRecords(files: string | readonly string[], options: FixedLengthOptions & SourceOptions): Dataset<Uint8Array> {
+    checkOptions('Dataset.fixedLengthRecords', options, ['store', 'onChanged', 'recordBytes', 'headerBytes', 'footerBytes', 'compression', 'readBytes'])
+    const { store, onChanged, ...own } = options
     const { recordBytes, headerBytes, footerBytes } = resolveFixedLengthOptions(own)
-    return readDataset('Dataset.fixedLengthRecords', { files, format: 'fixedLengthRecords', options: own, store, meaning: [recordBytes, headerBytes, footerBytes] })
+    return readDataset('Dataset.fixedLengthRecords', { files, format: 'fixedLengthRecords', options: own, store, onChanged, meaning: [recordBytes, headerBytes, footerBytes] })
   }
 
   /**
@@ -216,8 +216,8 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
    * told from the name and the first bytes of every file.
    */
   static fromFiles<T, O = unknown>(files: string | readonly string[], options: FilesOptions<T, O> = {}): Dataset<T> {
-    checkOptions('Dataset.fromFiles', options, ['format', 'options', 'store'])
-    return readDataset('Dataset.fromFiles', { files, format: (options.format ?? 'auto') as string, options: options.options, store: options.store })
+    checkOptions('Dataset.fromFiles', options, ['format', 'options', 'store', 'onChanged'])
+    return readDataset('Dataset.fromFiles', { files, format: (options.format ?? 'auto') as string, options: options.options, store: options.store, onChanged: options.onChanged })
   }
 
   /**

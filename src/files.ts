@@ -1,8 +1,8 @@
 import { describe } from './array/nest.js'
 import type { ScalarRow } from './array/batched.js'
 import type { Format } from './format.js'
-import { ALL, type ReadFilesParams } from './operators/read-files.js'
-import { checkFormat, formatParams, listUris, openUri } from './resolve.js'
+import { ALL, type OnChanged, type ReadFilesParams } from './operators/read-files.js'
+import { checkFormat, formatParams, listObjects, openUri, resolveStore } from './resolve.js'
 import type { Store } from './store.js'
 import type { DType, ElementSpec, Json, Leaf, NdArray, Shape } from './types.js'
 
@@ -39,18 +39,28 @@ export interface FilesRequest {
   readonly format: string | Format<never, never>
   readonly options?: unknown
   readonly store?: Store | undefined
+  readonly onChanged?: OnChanged | undefined
   /** What in the options decides which elements come out. */
   readonly meaning?: Json
 }
 
+/** Small files that are opened side by side where the store says nothing: a local disk. */
+const FILES_AT_ONCE = 8
+
 /** The params of `readFiles` for files of a format. Nothing is looked up before they are read. */
-export function filesParams(where: string, { files, format, options, store, meaning }: FilesRequest): ReadFilesParams {
+export function filesParams(where: string, { files, format, options, store, onChanged = 'fail', meaning }: FilesRequest): ReadFilesParams {
   const patterns = checkPatterns(where, files)
   checkFormat(format)
+  if (!['fail', 'reread', 'skip'].includes(onChanged)) throw new RangeError(`${where}: onChanged must be 'fail', 'reread' or 'skip', got ${JSON.stringify(onChanged)}`)
   return {
     patterns,
-    list: async signal => (format === 'tfrecord' || format === 'auto' ? withoutIndexes : (uris: readonly string[]) => uris)(await listUris(patterns, store, signal)),
-    openFile: (uri, signal) => openUri(store === undefined ? uri : { store, uri }, { signal }),
+    async list(signal) {
+      const found = await listObjects(patterns, store, signal)
+      return format === 'tfrecord' || format === 'auto' ? withoutIndexes(found) : found
+    },
+    openFile: ({ uri, known }, signal) => openUri(store === undefined ? uri : { store, uri }, { signal, known }),
+    filesAtOnce: async uri => (store ?? await resolveStore(uri)).capabilities.idealRequests ?? FILES_AT_ONCE,
+    onChanged,
     ...formatParams(format as string | Format<unknown>),
     options,
     meaning,
@@ -61,9 +71,9 @@ export function filesParams(where: string, { files, format, options, store, mean
 }
 
 /** The files without those that are the index of another: a pattern such as `train-*` means them too. */
-export function withoutIndexes(uris: readonly string[]): readonly string[] {
-  const all = new Set(uris)
-  return uris.filter(uri => !/\.(mrindex|idx)$/.test(uri) || !all.has(uri.replace(/\.(mrindex|idx)$/, '')))
+export function withoutIndexes<File extends { readonly uri: string }>(files: readonly File[]): readonly File[] {
+  const all = new Set(files.map(({ uri }) => uri))
+  return files.filter(({ uri }) => !/\.(mrindex|idx)$/.test(uri) || !all.has(uri.replace(/\.(mrindex|idx)$/, '')))
 }
 
 /** Names of files: at least one, and no empty one. */

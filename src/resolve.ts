@@ -11,8 +11,8 @@ import type { NpzInfo } from '../formats/npz/inspect.js'
 import { MillraceError } from './errors.js'
 import type { Format } from './format.js'
 import { schemeOf, withoutSecrets } from './storage/uri.js'
-import { expandPattern } from './storage/patterns.js'
-import type { ByteSource, ObjectWriter, RequestOptions, Store } from './store.js'
+import { findObjects, type FoundObject } from './storage/patterns.js'
+import type { ByteSource, ObjectWriter, OpenOptions, RequestOptions, Store } from './store.js'
 
 /** Options are checked at the call, before the format itself is loaded. */
 export { resolveOptions as resolveFixedLengthOptions, type FixedLengthOptions } from '../formats/fixed-length/options.js'
@@ -67,7 +67,7 @@ export async function resolveStore(uri: string): Promise<Store> {
 }
 
 /** Opens an object for ranged reads, with the store that it comes with or the one for its scheme. */
-export async function openUri(target: UriTarget, options: RequestOptions = {}): Promise<ByteSource> {
+export async function openUri(target: UriTarget, options: OpenOptions = {}): Promise<ByteSource> {
   options.signal?.throwIfAborted()
   if (typeof target !== 'string') return target.store.open(target.uri, options)
   return (await resolveStore(target)).open(target, options)
@@ -177,9 +177,9 @@ export function formatFor(uri: string): string | undefined {
   return Object.keys(FORMATS).find((format) => FORMATS[format]?.extensions.some((extension) => plain.endsWith(`.${extension}`) || (extension.endsWith('-ubyte') && plain.endsWith(`-${extension}`))))
 }
 
-/** The URIs that patterns mean, in order, looked up in `store` or in the store for their scheme. */
-export function listUris(patterns: readonly string[], store: Store | undefined, signal: AbortSignal): Promise<string[]> {
-  return expandPattern(patterns, { storeFor: uri => store ?? resolveStore(uri), signal })
+/** The objects that patterns mean, in order, looked up in `store` or in the store for their scheme. */
+export function listObjects(patterns: readonly string[], store: Store | undefined, signal: AbortSignal): Promise<FoundObject[]> {
+  return findObjects(patterns, { storeFor: uri => store ?? resolveStore(uri), signal })
 }
 
 /** The schemes that have a store here. */

@@ -38,6 +38,11 @@ export interface GetOptions extends OpenOptions {
   readonly maxBytes?: number | undefined
   /** Where the memory comes from. @default a new `Uint8Array` */
   readonly allocate?: ((length: number) => Uint8Array) | undefined
+  /**
+   * Compare the bytes with a checksum that the store keeps, where it keeps one; different ones are read once more, then `Corrupt`. Some
+   * stores tell checksums only with an object that is sent in one piece: true makes it one piece. @default where it costs nothing
+   */
+  readonly verify?: boolean | undefined
 }
 
 /** Options of everything that writes. At most one condition. */
@@ -171,6 +176,8 @@ export interface Store {
   get?(uri: string, options?: GetOptions): Promise<ObjectBytes>
   /** Copies inside the store, without the bytes coming here; keeps type and metadata. */
   copy?(from: string, to: string, options?: WriteOptions): Promise<ObjectMeta>
+  /** Gives an object another name at once: readers see it under one of them at any time. Replaces what is at `to`. */
+  rename?(from: string, to: string, options?: WriteOptions): Promise<ObjectMeta>
   /** Deletes many, in few requests; one result per URI, in the order of the URIs. Rejects only when nothing could be tried. */
   deleteMany?(uris: readonly string[], options?: RequestOptions): Promise<readonly DeleteResult[]>
   /** Objects right below `prefix`, and the prefixes that go on. */

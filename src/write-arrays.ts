@@ -4,7 +4,7 @@ import type { NpyWriteOptions, NpyWritten, Rows } from '../formats/npy/writer.js
 import type { NpzWriteOptions } from '../formats/npz/writer.js'
 import type { IndexTfrecordOptions } from '../formats/tfrecord/index-writer.js'
 import { checkPatterns, withoutIndexes } from './files.js'
-import { listUris, loadHdf5Writer, loadNpyWriter, loadNpzWriter, loadTfrecordIndexer, openUri, createWriterAt } from './resolve.js'
+import { listObjects, loadHdf5Writer, loadNpyWriter, loadNpzWriter, loadTfrecordIndexer, openUri, createWriterAt } from './resolve.js'
 import type { ObjectMeta, Store } from './store.js'
 import { checkOptions } from './util/check.js'
 
@@ -77,7 +77,7 @@ export async function writeTfrecordIndex(files: string | readonly string[], opti
   const { store, ...own } = options
   const index = await loadTfrecordIndexer()
   const written: { readonly file: ObjectMeta; readonly records: number }[] = []
-  for (const uri of withoutIndexes(await listUris(checkPatterns('writeTfrecordIndex', files), store, own.signal ?? new AbortController().signal))) {
+  for (const { uri } of withoutIndexes(await listObjects(checkPatterns('writeTfrecordIndex', files), store, own.signal ?? new AbortController().signal))) {
     const source = await openUri(store === undefined ? uri : { store, uri }, own)
     try {
       written.push(await index(source, ending => createWriterAt(uri + ending, store, { signal: own.signal }), own))

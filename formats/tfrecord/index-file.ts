@@ -35,8 +35,9 @@ export async function indexedFile(source: ByteSource, options: ResolvedOptions, 
   if (options.index === false || (isCompressed(options.compression) && !wanted)) return null
   if (isCompressed(options.compression)) throw noIndexOfCompressed(source.uri, options.compression)
 
-  const own = await context.beside(INDEX_ENDINGS.millrace)
-  const index = own ?? await context.beside(INDEX_ENDINGS.dali)
+  // Both at once: over a network each takes a round trip. What is not used is closed with the file.
+  const [own, dali] = await Promise.all([context.beside(INDEX_ENDINGS.millrace), context.beside(INDEX_ENDINGS.dali)])
+  const index = own ?? dali
   if (index === null && !wanted) return null
   const compression = options.compression === 'auto' ? await compressionOf(source, context.signal) : 'none'
   if (isCompressed(compression)) {

@@ -221,6 +221,10 @@ class Running<T> implements Input<T> {
       randomAccess: (plan, options = {}) => openRandomAccess(plan, seeded(options), placed(options)),
       elementContexts: (seed, origin = node) => elementContexts(iteration, place, origin, seed),
       userError: (error, index, origin = node) => userError(iteration, origin, error, index),
+      note: what => {
+        const notes = (this.#stats.notes ??= {})
+        notes[what] = (notes[what] ?? 0) + 1
+      },
       get memo() {
         const memo = MEMO.get(node.params as object) ?? new Map<string, unknown>()
         MEMO.set(node.params as object, memo)

@@ -30,6 +30,8 @@ export interface StageStats {
   pulls: number
   /** Milliseconds inside `pull` until it returned, or until its promise settled. */
   busyMs: number
+  /** What else the operator counts, by what it is, such as files that were left out. */
+  notes?: Record<string, number>
 }
 
 /** What user functions get beside the element; the generator is made when it is first asked for. */

@@ -3,7 +3,7 @@ import type { RandomAccess } from '../plan/operator.js'
 import type { ByteSource } from '../store.js'
 import { blockCache } from '../table/block-cache.js'
 import { inParallel } from '../util/parallel.js'
-import { asTableReader, countOf, openFile, type OpenFile } from './open-file.js'
+import { asTableReader, countOf, openFile, type FileToRead, type OpenFile } from './open-file.js'
 import type { ReadFilesParams } from './read-files.js'
 import { selectedCount } from './select.js'
 
@@ -11,19 +11,19 @@ import { selectedCount } from './select.js'
 const OPEN_FILES = 64
 /** Bytes of decoded blocks of all files together. */
 const CACHE_BYTES = 256 << 20
-/** Files that are opened, or read, at the same time. */
-const AT_ONCE = 8
 
 /** Elements of files by ordinal; `null` when the format of one of them cannot tell or reach them. */
 export async function filesAccess(params: ReadFilesParams, signal: AbortSignal): Promise<RandomAccess | null> {
   const files = await params.list(signal)
+  const atOnce = files[0] === undefined ? 1 : Math.min(OPEN_FILES, await params.filesAtOnce(files[0].uri))
   const kept = new Map<string, Promise<OpenFile>>() // those used last, last
   const busy = new Map<string, number>()
 
   const cache = blockCache(CACHE_BYTES)
   const versions = new Map<string, string>() // of files that were opened: ordinals mean nothing in any other
-  const open = async (uri: string): Promise<OpenFile> => {
-    const file = await openFile(params, uri, signal, ({ version }: ByteSource) => {
+  const open = async (listed: FileToRead): Promise<OpenFile> => {
+    const { uri } = listed
+    const file = await openFile(params, listed, signal, ({ version }: ByteSource) => {
       if ((versions.get(uri) ?? version) === version) return
       throw new MillraceError('Changed', `readFiles: ${uri} was replaced while its elements were read by their ordinals. Begin anew`, { uri, operation: 'open' })
     })
@@ -31,8 +31,9 @@ export async function filesAccess(params: ReadFilesParams, signal: AbortSignal):
     asTableReader(file.reader)?.useCache(cache)
     return file
   }
-  const acquire = (uri: string): Promise<OpenFile> => {
-    const file = kept.get(uri) ?? open(uri)
+  const acquire = (listed: FileToRead): Promise<OpenFile> => {
+    const { uri } = listed
+    const file = kept.get(uri) ?? open(listed)
     kept.delete(uri)
     kept.set(uri, file)
     busy.set(uri, (busy.get(uri) ?? 0) + 1)
@@ -50,15 +51,15 @@ export async function filesAccess(params: ReadFilesParams, signal: AbortSignal):
     }
   }
   /** Opens a file, or finds it open, for the time of a call. What could not be opened is tried anew the next time. */
-  const using = async <T>(uri: string, use: (file: OpenFile) => Promise<T> | T): Promise<T> => {
-    const file = acquire(uri)
+  const using = async <T>(listed: FileToRead, use: (file: OpenFile) => Promise<T> | T): Promise<T> => {
+    const file = acquire(listed)
     try {
       return await use(await file)
     } catch (error) {
-      await file.catch(() => kept.delete(uri))
+      await file.catch(() => kept.delete(listed.uri))
       throw error
     } finally {
-      await release(uri)
+      await release(listed.uri)
     }
   }
   const close = async (): Promise<void> => {
@@ -72,7 +73,7 @@ export async function filesAccess(params: ReadFilesParams, signal: AbortSignal):
   const starts = [0]
   try {
     const counts = params.elementsPerFile === undefined
-      ? await inParallel(files, AT_ONCE, uri => using(uri, ({ reader }) => (reader.get === undefined ? undefined : countOf(reader))))
+      ? await inParallel(files, atOnce, file => using(file, ({ reader }) => (reader.get === undefined ? undefined : countOf(reader))))
       : files.map(() => params.elementsPerFile)
     for (const count of counts) {
       if (count === undefined) {
@@ -98,7 +99,7 @@ export async function filesAccess(params: ReadFilesParams, signal: AbortSignal):
         else places.push(place)
       })
       const out = new Array<unknown>(indices.length)
-      await inParallel([...byFile], AT_ONCE, ([file, places]) => using(files[file] as string, async ({ reader }) => {
+      await inParallel([...byFile], atOnce, ([file, places]) => using(files[file] as FileToRead, async ({ reader }) => {
         const ordinals = places.map(place => start + (indices[place] as number) * step - (starts[file] as number))
         const elements = await elementsByOrdinal(reader, ordinals, signal)
         elements.forEach((element, k) => { out[places[k] as number] = element })

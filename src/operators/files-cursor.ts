@@ -1,12 +1,12 @@
 import { batchPool } from '../array/pool.js'
-import { MillraceError } from '../errors.js'
+import { isMillraceError, MillraceError } from '../errors.js'
 import type { FormatChunk, FormatReader } from '../format.js'
 import type { Cursor, OpenContext } from '../plan/operator.js'
 import { badState, savedCount, savedObject } from '../plan/saved.js'
 import type { StackedRows, StackedRun, TableReader } from '../table/table.js'
 import type { Json, MaybePromise } from '../types.js'
 import { chain } from '../util/promise.js'
-import { asTableReader, countOf, openFile, type OpenFile } from './open-file.js'
+import { asTableReader, countOf, openFile, type FileToRead, type OpenFile } from './open-file.js'
 import type { ReadFilesParams } from './read-files.js'
 import { stackedChunk } from './stacked-chunk.js'
 
@@ -24,16 +24,19 @@ interface Place {
   /** Ordinal, among the elements of all files, of the next element, and of the first of the fragment. Left out where they are not needed. */
   readonly passed?: number
   readonly base?: number
+  /** The first of the file, and the one up to which all that was read before a change is passed over. Left out unless changed files are read again. */
+  readonly fileBase?: number
+  readonly upTo?: number
 }
 
 const START: Place = { file: 0, fragment: 0, skip: 0 }
-/** Files of one element that are opened before it is their turn. */
-const FILES_AHEAD = 8
+/** How often one file is read again because it changed. */
+const REREADS = 3
 /** A jump over fewer elements than so many chunks costs more than reading them. */
 const JUMP_CHUNKS = 4
 
 /** The place, checked; `from` is the format's own. */
-function savedPlace(saved: Json, selecting: boolean): Place {
+function savedPlace(saved: Json, selecting: boolean, rereading: boolean): Place {
   const { uri, byteLength, from, ...place } = savedObject('readFiles', saved)
   if (uri !== undefined && typeof uri !== 'string') throw badState('readFiles', 'the name of the file')
   return {
@@ -46,30 +49,41 @@ function savedPlace(saved: Json, selecting: boolean): Place {
     ...(selecting && {
       passed: savedCount('readFiles', place['passed'], 'the ordinal of the next element'),
       base: savedCount('readFiles', place['base'], 'the ordinal of the first element of the fragment', place['passed'] as number)
+    }),
+    ...(rereading && {
+      fileBase: savedCount('readFiles', place['fileBase'], 'the ordinal of the first element of the file', place['base'] as number),
+      upTo: savedCount('readFiles', place['upTo'], 'the ordinal up to which the file was read before it changed')
     })
   }
 }
 
 /** Reads files in order: their elements, stacked rows, or a selection of either. */
-export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { signal, memo }: Pick<OpenContext, 'signal' | 'memo'>): Cursor<unknown> {
-  const { selection, stacked } = params
+export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { signal, memo, note }: Pick<OpenContext, 'signal' | 'memo' | 'note'>): Cursor<unknown> {
+  const { selection, stacked, onChanged } = params
   const pool = stacked ? batchPool({ memo }) : undefined
   const { start, step, count } = selection
-  const selecting = start > 0 || step > 1 || count < Infinity
-  let place = saved === undefined ? START : savedPlace(saved, selecting)
-  let { passed = 0, base = 0 } = place
-  let files: readonly string[] | undefined
+  const rereading = onChanged === 'reread'
+  const selecting = rereading || start > 0 || step > 1 || count < Infinity
+  let place = saved === undefined ? START : savedPlace(saved, selecting, rereading)
+  let { passed = 0, base = 0, fileBase = 0, upTo = 0 } = place
+  let rereads = 0 // of the file that is open
+  let files: readonly FileToRead[] | undefined
+  let atOnce: number | undefined
   let listed = false
   let opened: OpenFile | undefined
   let iterator: AsyncIterator<FormatChunk<unknown>> | undefined
   let run: StackedRun | undefined
   let chunk: readonly unknown[] = []
   let next: Json | undefined // where the chunk after this one begins
+  const opensAhead = params.elementsPerFile === 1 && start === 0 && step === 1 && count === Infinity
   const ahead = new Map<number, Promise<OpenFile>>() // files that are opened before their turn, by their ordinals
   let single = 0 // after a failure of access by ordinal: elements to be asked for one by one
 
   /** Ordinal of the next element that is wanted. */
-  const wanted = (): number => (passed <= start ? start : start + Math.ceil((passed - start) / step) * step)
+  const wanted = (): number => {
+    const from = Math.max(passed, upTo)
+    return from <= start ? start : start + Math.ceil((from - start) / step) * step
+  }
   const end = start + step * count // no element from here on is wanted
 
   const deliver = (max: number): unknown[] => {
@@ -119,7 +133,8 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
   }
   const toNextFile = async (): Promise<void> => {
     place = { ...START, file: place.file + 1 }
-    base = passed
+    base = fileBase = passed
+    rereads = 0
     forget()
     await closeFile()
   }
@@ -130,12 +145,11 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
     forget()
   }
   /** Opens files that hold one element each before it is their turn: most of their time goes to opening them. */
-  const openAhead = (all: readonly string[]): void => {
-    if (params.elementsPerFile !== 1 || selecting) return
-    for (let file = place.file + 1; file <= place.file + FILES_AHEAD; file++) {
-      const uri = all[file]
-      if (uri === undefined || ahead.has(file)) continue
-      const opening = openFile(params, uri, signal)
+  const openAhead = (all: readonly FileToRead[], most: number): void => {
+    for (let file = place.file + 1; file < place.file + most; file++) {
+      const listed = all[file]
+      if (listed === undefined || ahead.has(file)) continue
+      const opening = openFile(params, listed, signal)
       opening.catch(() => undefined) // thrown in its turn
       ahead.set(file, opening)
     }
@@ -145,16 +159,16 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
     ahead.clear()
     await Promise.all(all.map(async opening => (await opening.catch(() => undefined))?.close()))
   }
-  const open = async (uri: string): Promise<OpenFile> => {
+  const open = async (listed: FileToRead): Promise<OpenFile> => {
     const early = ahead.get(place.file)
-    if (early === undefined) return openHere(uri)
+    if (early === undefined) return openHere(listed)
     ahead.delete(place.file)
     const file = await early
     place = { ...place, uri: file.uri, byteLength: file.byteLength }
     return file
   }
-  const openHere = (uri: string): Promise<OpenFile> =>
-    openFile(params, uri, signal, source => {
+  const openHere = ({ uri, known }: FileToRead): Promise<OpenFile> =>
+    openFile(params, rereads > 0 ? { uri } : { uri, known }, signal, source => {
       if (place.uri !== undefined && place.uri !== source.uri) {
         throw new MillraceError('Checkpoint', `readFiles: file ${place.file} is ${source.uri} now and was ${place.uri} when the checkpoint was taken: the patterns mean other files`, { uri: source.uri })
       }
@@ -247,11 +261,11 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
       if (place.file > files.length) throw badState('readFiles', `file ${place.file} of ${files.length}`)
     }
     for (;;) {
-      const uri = files[place.file]
-      if (uri === undefined || (selecting && wanted() >= end)) return null
+      const listed = files[place.file]
+      if (listed === undefined || (selecting && wanted() >= end)) return null
       if (opened === undefined) {
-        openAhead(files)
-        opened = await open(uri)
+        if (opensAhead) openAhead(files, atOnce ??= await params.filesAtOnce(listed.uri))
+        opened = await open(listed)
       }
       const { reader } = opened
       if (place.fragment > reader.fragments.length) throw badState('readFiles', `fragment ${place.fragment} of ${reader.fragments.length}`)
@@ -279,9 +293,23 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
       }
     }
   }
+  /** Goes on after a change as the policy says, where it says so. */
+  const afterChange = async (): Promise<boolean> => {
+    if (onChanged === 'fail' || files === undefined || (rereading && ++rereads > REREADS)) return false
+    note(rereading ? 'files read again because they changed' : 'files left out in part because they changed')
+    if (rereading) {
+      place = { ...START, file: place.file }
+      upTo = Math.max(upTo, passed)
+      base = passed = fileBase
+      forget()
+      await closeFile().catch(() => undefined)
+    } else await toNextFile().catch(() => undefined)
+    return true
+  }
   /** After an error: behind the record if the format says where that is, else the next file. */
-  const recover = async (error: unknown): Promise<never> => {
+  const recover = async (error: unknown, max: number): Promise<unknown[] | null> => {
     if (error instanceof Passed) throw error.cause
+    if (!signal.aborted && isMillraceError(error, 'Changed') && await afterChange()) return pull(max)
     if (!signal.aborted && files !== undefined) {
       const behind = (error as { next?: Json } | null)?.next
       if (behind === undefined) {
@@ -297,18 +325,19 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
     }
     throw error
   }
+  const pull = (max: number): MaybePromise<unknown[] | null> => {
+    if (place.skip < chunk.length) {
+      const out = deliver(max)
+      if (out.length > 0) return out
+    }
+    if (run?.ready() === true && !(selecting && passed >= end)) return nextRows(run, max)
+    return advance(max).catch((error: unknown) => recover(error, max))
+  }
   return {
-    pull(max): MaybePromise<unknown[] | null> {
-      if (place.skip < chunk.length) {
-        const out = deliver(max)
-        if (out.length > 0) return out
-      }
-      if (run?.ready() === true && !(selecting && passed >= end)) return nextRows(run, max)
-      return advance(max).catch(recover)
-    },
+    pull,
     save() {
       const now = place.skip > 0 && place.skip === chunk.length && next !== undefined ? { ...place, from: next, skip: 0 } : place
-      return { self: (selecting ? { ...now, passed, base } : now) as unknown as Json }
+      return { self: (selecting ? { ...now, passed, base, ...(rereading && { fileBase, upTo }) } : now) as unknown as Json }
     },
     async close() {
       pool?.close()

@@ -1,11 +1,17 @@
 import { isMillraceError } from '../errors.js'
 import type { Format, FormatReader } from '../format.js'
-import type { ByteSource } from '../store.js'
+import type { ByteSource, ObjectMeta } from '../store.js'
 import type { TableReader } from '../table/table.js'
+
+/** A file, and what a listing said of it. */
+export interface FileToRead {
+  readonly uri: string
+  readonly known?: ObjectMeta | undefined
+}
 
 /** What is needed to open files of one format. */
 export interface FilesOfFormat {
-  readonly openFile: (uri: string, signal: AbortSignal) => Promise<ByteSource>
+  readonly openFile: (file: FileToRead, signal: AbortSignal) => Promise<ByteSource>
   /** `uri` is that of the file, for formats that are told by the file. */
   readonly format: (source: ByteSource, signal: AbortSignal) => Promise<Format<unknown>>
   readonly options: unknown
@@ -23,7 +29,7 @@ export interface OpenFile {
 }
 
 /** Opens a file. `check` may refuse what was opened before the format looks at it. */
-export async function openFile({ openFile, format, options }: FilesOfFormat, uri: string, signal: AbortSignal, check?: (source: ByteSource) => void): Promise<OpenFile> {
+export async function openFile({ openFile, format, options }: FilesOfFormat, file: FileToRead, signal: AbortSignal, check?: (source: ByteSource) => void): Promise<OpenFile> {
   const sources: ByteSource[] = []
   let reader: FormatReader<unknown> | undefined
   const close = async (): Promise<void> => {
@@ -32,12 +38,12 @@ export async function openFile({ openFile, format, options }: FilesOfFormat, uri
     for (const outcome of [ofReader, ...ofSources]) if (outcome.status === 'rejected') throw outcome.reason
   }
   try {
-    const source = await openFile(uri, signal)
+    const source = await openFile(file, signal)
     sources.push(source)
     check?.(source)
     const beside = async (ending: string): Promise<ByteSource | null> => {
       try {
-        const other = await openFile(uri + ending, signal)
+        const other = await openFile({ uri: file.uri + ending }, signal)
         sources.push(other)
         return other
       } catch (error) {

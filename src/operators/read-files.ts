@@ -2,7 +2,10 @@ import type { Operator, Selection } from '../plan/operator.js'
 import type { Json } from '../types.js'
 import { filesAccess } from './files-access.js'
 import { filesCursor } from './files-cursor.js'
-import type { FilesOfFormat } from './open-file.js'
+import type { FilesOfFormat, FileToRead } from './open-file.js'
+
+/** What to do about a file that is not what it was at the beginning of the pass. */
+export type OnChanged = 'fail' | 'reread' | 'skip'
 
 /**
  * The elements of files of one format, file after file in the order of their names. Memory: what the format reads ahead.
@@ -15,7 +18,10 @@ export interface ReadFilesParams extends FilesOfFormat {
   /** As the user wrote them; `explain()` shows them. */
   readonly patterns: readonly string[]
   /** The files that the patterns mean, in order. */
-  readonly list: (signal: AbortSignal) => Promise<readonly string[]>
+  readonly list: (signal: AbortSignal) => Promise<readonly FileToRead[]>
+  /** How many small files the store of that one is best asked for at the same time. */
+  readonly filesAtOnce: (uri: string) => Promise<number>
+  readonly onChanged: OnChanged
   readonly formatName: string
   /** What in the options decides which elements come out; JSON. */
   readonly meaning?: Json | undefined
@@ -41,7 +47,9 @@ export const readFiles: Operator<ReadFilesParams> = {
     ...(start > 0 ? [`from ${start}`] : []), ...(step > 1 ? [`every ${step}.`] : []), ...(count < Infinity ? [`at most ${count}`] : []),
     ...(stacked ? ['stacked'] : [])
   ].join(', '),
-  identity: ({ patterns, formatName, meaning }) => (meaning === undefined ? [formatName, patterns] : [formatName, patterns, meaning]),
+  identity: ({ patterns, formatName, meaning, onChanged }) => [
+    formatName, patterns, ...(meaning === undefined ? [] : [meaning]), ...(onChanged === 'reread' ? [onChanged] : []) // its states hold more
+  ],
   reads: true,
   transient: params => ({ ...params, transient: true }),
   stacked: params => (params.tabular && !params.stacked && params.selection.step === 1 ? { ...params, stacked: true } : null),
@@ -53,6 +61,6 @@ export const readFiles: Operator<ReadFilesParams> = {
       count: Math.max(0, Math.min(wanted.count, Math.ceil((count - wanted.start) / wanted.step)))
     }
   }),
-  randomAccess: ({ params, ctx }) => filesAccess(params, ctx.signal),
+  randomAccess: ({ params, ctx }) => (params.onChanged === 'fail' ? filesAccess(params, ctx.signal) : null),
   open: ({ params, saved, ctx }) => filesCursor(params, saved, ctx)
 }

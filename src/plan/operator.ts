@@ -118,6 +118,8 @@ export interface OpenContext {
   elementContexts(seed?: number, origin?: PlanNode): (index: number) => ElementContext
   /** The error for a user function that threw at that element. An abort stays what it is. */
   userError(error: unknown, index: number, origin?: PlanNode): unknown
+  /** Counts something in the statistics of the operator, under a text that says what it is. */
+  note(what: string): void
   /** Memory shared by all iterations over plans with this very operator: where `cache` keeps what it has. */
   readonly memo: Map<string, unknown>
 }

@@ -13,7 +13,7 @@
  * character is always a plain one.
  */
 import { MillraceError } from '../errors.js'
-import type { Store } from '../store.js'
+import type { ObjectMeta, Store } from '../store.js'
 import { expandBraces } from './braces.js'
 import { isGlob, literalStart, matchPath, parseSegment, unescapeGlob, type GlobSegment } from './glob.js'
 import { compareBytes, nameCodec, parseFileName, schemeOf, withoutSecrets } from './uri.js'
@@ -36,10 +36,21 @@ export interface ExpandOptions {
  * 100,000 alternatives.
  */
 export async function expandPattern(patterns: string | readonly string[], options: ExpandOptions): Promise<string[]> {
+  return (await findObjects(patterns, options)).map(({ uri }) => uri)
+}
+
+/** An object that a pattern means, with what the listing said of it if one was made. */
+export interface FoundObject {
+  readonly uri: string
+  readonly known?: ObjectMeta | undefined
+}
+
+/** As {@link expandPattern}, with what was learnt by the way. */
+export async function findObjects(patterns: string | readonly string[], options: ExpandOptions): Promise<FoundObject[]> {
   if (typeof patterns !== 'string' && !Array.isArray(patterns)) {
     throw new TypeError('a pattern must be a string or an array of strings')
   }
-  const lists: string[][] = []
+  const lists: FoundObject[][] = []
   for (const pattern of typeof patterns === 'string' ? [patterns] : (patterns as readonly string[])) lists.push(await expandOne(pattern, options))
   return lists.flat()
 }
@@ -59,14 +70,15 @@ interface Glob {
   readonly prefix: string
 }
 
-async function expandOne(pattern: string, { storeFor, signal }: ExpandOptions): Promise<string[]> {
+async function expandOne(pattern: string, { storeFor, signal }: ExpandOptions): Promise<FoundObject[]> {
   if (typeof pattern !== 'string') throw new TypeError(`a pattern must be a string, got ${typeof pattern}`)
-  const names = new Set<string>()
+  const found = new Map<string, FoundObject>()
   const globs = new Map<string, Glob[]>()
   for (const alternative of expandBraces(pattern)) {
     const glob = globOf(alternative)
     if (glob === undefined) {
-      names.add(plainText(alternative))
+      const uri = plainText(alternative)
+      found.set(uri, { uri })
       continue
     }
     const group = globs.get(glob.base)
@@ -76,25 +88,25 @@ async function expandOne(pattern: string, { storeFor, signal }: ExpandOptions): 
   for (const [base, group] of globs) {
     const store = await storeFor(base)
     if (!store.capabilities.list) throw cannotList(pattern, store)
-    for (const uri of await lookUp(store, base, group, signal)) names.add(uri)
+    for (const known of await lookUp(store, base, group, signal)) found.set(known.uri, { uri: known.uri, known })
   }
-  if (names.size === 0) throw nothingMatches(pattern, [...globs.keys()])
-  return [...names].sort(compareBytes)
+  if (found.size === 0) throw nothingMatches(pattern, [...globs.keys()])
+  return [...found.values()].sort((a, b) => compareBytes(a.uri, b.uri))
 }
 
 /** One listing for all alternatives below the same directory. */
-async function lookUp(store: Store, base: string, globs: readonly Glob[], signal: AbortSignal | undefined): Promise<string[]> {
+async function lookUp(store: Store, base: string, globs: readonly Glob[], signal: AbortSignal | undefined): Promise<ObjectMeta[]> {
   const { decode } = nameCodec(base)
   const namesOf = (uri: string): string[] => uri.slice(base.length).split('/').map(decode)
   const enter = (uri: string): boolean => {
     const names = namesOf(uri.replace(/\/$/, ''))
     return globs.some((glob) => uri.startsWith(glob.prefix) && matchPath(glob.segments, names, true))
   }
-  const found: string[] = []
+  const found: ObjectMeta[] = []
   for await (const page of store.list(commonPrefix(globs.map((glob) => glob.prefix)), { signal, enter })) {
-    for (const { uri } of page) {
-      const names = namesOf(uri)
-      if (globs.some((glob) => uri.startsWith(glob.prefix) && matchPath(glob.segments, names))) found.push(uri)
+    for (const object of page) {
+      const names = namesOf(object.uri)
+      if (globs.some((glob) => object.uri.startsWith(glob.prefix) && matchPath(glob.segments, names))) found.push(object)
     }
   }
   return found
