@@ -3,7 +3,8 @@ export default {
   testEnvironment: './test/environment.js',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
-  testPathIgnorePatterns: ['/node_modules/', '/dist/'],
+  // Real servers are started by `npm run test:servers`.
+  testPathIgnorePatterns: ['/node_modules/', '/dist/', ...(process.env.MILLRACE_SERVERS === '1' ? [] : ['/test/real-servers/'])],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },

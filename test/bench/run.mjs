@@ -13,6 +13,7 @@ import { table } from './harness/table.mjs'
 const SUITES = {
   engine: () => import('./engine/suite.mjs'),
   formats: () => import('./formats/suite.mjs'),
+  stores: () => import('./stores/suite.mjs'),
   tfrecord: () => import('./tfrecord/suite.mjs')
 }
 
@@ -21,7 +22,7 @@ const HELP = `npm run bench -- [suite …] [options]
 Suites: ${Object.keys(SUITES).join(', ')}; all of them when none is named.
 
   --json         print JSON instead of a table
-  --peers        also measure what has to be installed apart: npm tfrecord, TensorFlow, h5py, torch (see docs/benchmarks.md)
+  --peers        also measure what has to be installed apart: npm tfrecord, TensorFlow, h5py, torch, boto3 … (see docs/benchmarks.md)
   --quick        fewer elements, smaller files: shows that it runs, not what it reaches
   --repeats N    interleaved repeats of every measurement, each in a process of its own (default 5)
   --only TEXT    only the parts of a suite whose name contains TEXT
