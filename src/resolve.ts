@@ -26,12 +26,23 @@ export { resolveOptions as resolveTfrecordOptions, type TfrecordOptions } from '
 /** An object to read: a URI whose scheme has a store here, or a URI and the store to ask. */
 export type UriTarget = string | { readonly store: Store; readonly uri: string }
 
-/** One line per scheme. `''` is a plain path. */
+/** One line per scheme. `''` is a plain path. What is made here is configured by the environment alone. */
 const STORES: { readonly [scheme: string]: () => Promise<Store> } = {
-  '': local,
-  file: local,
-  mem: async () => (await import('./storage/memory.js')).defaultMemoryStore
+  '': async () => (await nodeOnly(import('./storage/file.js'))).fileStore(),
+  az: async () => (await import('./storage/azure/store.js')).azureStore(),
+  direct: async () => (await nodeOnly(import('./storage/direct.js'))).directStore(),
+  file: async () => (await nodeOnly(import('./storage/file.js'))).fileStore(),
+  gs: async () => (await import('./storage/gcs/store.js')).gcsStore(),
+  http: async () => (await import('./storage/http/store.js')).httpStore(),
+  https: async () => (await import('./storage/http/store.js')).httpStore(),
+  mem: async () => (await import('./storage/memory.js')).defaultMemoryStore,
+  s3: async () => (await import('./storage/s3/store.js')).s3Store()
 }
+
+/** Variables that the stores above look at. Who changes one gets another store. */
+const VARIABLES = /^(AWS|AZURE|GOOGLE|GCLOUD|CLOUDSDK|MILLRACE|STORAGE_EMULATOR)_/
+/** Stores that were made, by scheme and environment: files of one place share connections. */
+const made = new Map<string, Promise<Store>>()
 
 /** One line per format. The endings stand here too, so that a file name can be judged before the format is loaded. */
 const FORMATS: { readonly [name: string]: FormatEntry } = {
@@ -56,9 +67,15 @@ interface FormatEntry {
  * @throws MillraceError `Unsupported` when no store here serves the scheme, or this is not Node and the file is local.
  */
 export async function resolveStore(uri: string): Promise<Store> {
-  const scheme = schemeOf(uri)
+  const scheme = isAzureUrl(uri) ? 'az' : schemeOf(uri)
   const load = own(STORES, scheme)
-  if (load !== undefined) return load()
+  if (load !== undefined) {
+    const key = `${scheme} ${environment()}`
+    const store = made.get(key) ?? load()
+    made.set(key, store)
+    store.catch(() => made.delete(key))
+    return store
+  }
   const shown = withoutSecrets(uri)
   const known = schemes().map((name) => `${name}://`).join(', ')
   throw new MillraceError('Unsupported',
@@ -187,15 +204,23 @@ export function schemes(): string[] {
   return Object.keys(STORES).filter((scheme) => scheme !== '')
 }
 
-async function local(): Promise<Store> {
-  let module: typeof import('./storage/file.js')
+async function nodeOnly<Module>(loading: Promise<Module>): Promise<Module> {
   try {
-    module = await import('./storage/file.js')
+    return await loading
   } catch (cause) {
     throw new MillraceError('Unsupported', 'local files need Node; in a browser use mem:// or pass a store',
       { operation: 'resolve', cause })
   }
-  return module.fileStore()
+}
+
+/** The public endpoints of Azure Blob Storage, which need more than a plain GET. */
+function isAzureUrl(uri: string): boolean {
+  return /^https:\/\/[a-z0-9]{3,24}\.blob\.core\.(windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)\//i.test(uri)
+}
+
+function environment(): string {
+  const { env = {} } = (globalThis.process as { env?: Record<string, string | undefined> } | undefined) ?? {}
+  return Object.keys(env).filter(name => VARIABLES.test(name)).sort().map(name => `${name}=${env[name]}`).join('\n')
 }
 
 /** Not what every object inherits: `constructor` is no format. */

@@ -23,6 +23,12 @@ export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length): number
   return ~update(-1, bytes, start, end) >>> 0
 }
 
+/** Goes on with a CRC-32C: `crc32cNext(crc32c(a), b)` is that of `a` followed by `b`; begin with 0. */
+export function crc32cNext(crc: number, bytes: Uint8Array): number {
+  if (bytes.length >= KERNEL_FROM) update ??= loadCrc32cKernel() ?? crc32cUpdate
+  return ~(bytes.length < KERNEL_FROM || update === undefined ? crc32cUpdate : update)(~crc, bytes, 0, bytes.length) >>> 0
+}
+
 /**
  * Computes the CRC-32C of `bytes[start, end)`, masked as TFRecord stores it: rotated right by 15 bits, plus 0xa282ead8.
  *

@@ -1,4 +1,5 @@
 import { MillraceError } from '../errors.js'
+import type { GetOptions, ObjectMeta, WriteOptions } from '../store.js'
 
 /**
  * Checks the arguments of `ByteSource.read` as its contract wants them.
@@ -18,4 +19,47 @@ export function checkRange(uri: string, byteLength: number, offset: number, leng
 /** The error for something that is used after it was closed, finalized or aborted. */
 export function closedError(uri: string, operation: string, what: string): MillraceError {
   return new MillraceError('Closed', `${operation} ${uri}: ${what}; open it again`, { uri, operation })
+}
+
+/**
+ * Checks the conditions of a write.
+ * @throws TypeError when there are two.
+ */
+export function checkConditions(operation: string, { ifAbsent, ifVersion }: WriteOptions): void {
+  if (ifAbsent === true && ifVersion !== undefined) {
+    throw new TypeError(`${operation}: ifAbsent and ifVersion contradict each other; give one of them`)
+  }
+}
+
+/** The error for a condition of a write that does not hold. `found` is the version that is there. */
+export function preconditionError(uri: string, operation: string, wanted: WriteOptions, found: string | undefined): MillraceError {
+  const why = wanted.ifAbsent === true ? 'there is an object of that name already'
+    : `the object is not of version ${String(wanted.ifVersion)}: ${found === undefined ? 'there is none' : `it is ${found}`}`
+  return new MillraceError('Precondition', `${operation} ${uri}: ${why}; nothing was written`, { uri, operation })
+}
+
+/** @throws MillraceError `Precondition` when what is there is not what the write wants. */
+export function checkPrecondition(uri: string, operation: string, wanted: WriteOptions, found: string | undefined): void {
+  const holds = wanted.ifAbsent === true ? found === undefined : wanted.ifVersion === undefined || wanted.ifVersion === found
+  if (!holds) throw preconditionError(uri, operation, wanted, found)
+}
+
+/** @throws MillraceError `Changed` when the object is not the one that a listing told of. */
+export function checkKnown(uri: string, operation: string, version: string, known: ObjectMeta | undefined): void {
+  if (known === undefined || known.version === version) return
+  throw new MillraceError('Changed',
+    `${operation} ${uri}: the object is no longer the one that was listed (its version was ${known.version}, is ${version}); list again`,
+    { uri, operation })
+}
+
+/** The memory that a whole object goes to. @throws MillraceError `Limit` for one that is too large; RangeError for memory that is too small. */
+export function allocateFor(uri: string, size: number, { maxBytes, allocate }: GetOptions): Uint8Array {
+  if (maxBytes !== undefined && size > maxBytes) {
+    throw new MillraceError('Limit', `get ${uri}: the object has ${size} bytes, more than maxBytes, ${maxBytes}; read ranges of it, or raise maxBytes`,
+      { uri, operation: 'get' })
+  }
+  if (allocate === undefined) return new Uint8Array(size)
+  const memory = allocate(size)
+  if (memory.byteLength < size) throw new RangeError(`get: allocate(${size}) gave ${memory.byteLength} bytes`)
+  return memory.subarray(0, size)
 }

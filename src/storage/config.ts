@@ -1,3 +1,7 @@
+import { checkField, FIELD_NAMES, FIELDS, parseField, variableOf, type FieldName } from './config-fields.js'
+import { checkKeys } from './known-keys.js'
+import { ADAPTIVE_FIELDS, adaptiveTuning, type AdaptiveTuning } from './layers/workload.js'
+
 /** How requests to a store share connections and memory. */
 export interface PoolConfig {
   /** Connections per host. @default 64 */
@@ -72,4 +76,148 @@ export interface StoreTuning {
   readonly ranges?: Partial<RangeEngineConfig> | undefined
   /** Choose sizes and concurrency for what is really read. What is given above stays as it is. @default false */
   readonly adaptive?: boolean | undefined
+}
+
+/** One setting, with its value and where that comes from. */
+export interface ConfigLine {
+  readonly name: string
+  readonly value: number | boolean
+  readonly origin: 'option' | 'environment' | 'adaptive' | 'default'
+  /** The origin in full, such as `pool.maxInflight`, `MILLRACE_MAX_INFLIGHT`, `adaptive (largeFile)`, `default`, `default, because of deadline`. */
+  readonly from: string
+  /** What it does, in a few words. */
+  readonly meaning: string
+}
+
+/** All settings of a store. */
+export interface Tuning {
+  readonly pool: PoolConfig
+  /** In adaptive mode `chunkSize`, `maxConcurrentRanges`, `readAhead` and `firstRange` change here: read them when they are needed. */
+  readonly ranges: RangeEngineConfig
+  /** Wants to be told of the objects that are read. Absent when the mode is off. */
+  readonly adaptive: AdaptiveTuning | undefined
+  explain(): readonly ConfigLine[]
+}
+
+/**
+ * Finds the value of every setting: what the options say, else the environment (`MILLRACE_CHUNK_SIZE=4MiB`, a name for each field), else what
+ * adaptive mode chooses, else the default. A default gives way to what was set: with `deadline: 5000` no request may take longer either.
+ *
+ * @throws TypeError for unknown keys and wrong types, RangeError for values out of range and for values that contradict each other
+ */
+export function resolveTuning(tuning: StoreTuning | undefined, env: Readonly<Record<string, string | undefined>>): Tuning {
+  checkLevels(tuning)
+  const settings = Object.fromEntries(FIELD_NAMES.map(name => [name, settingOf(name, tuning, env)])) as Settings
+  for (const relation of RELATIONS) reconcile(settings, relation)
+  if (settings.hedge.value === true && settings.hedgeBudget.value === 0) {
+    throw new RangeError(`${settings.hedge.from} has no effect with ${settings.hedgeBudget.from} = 0; give it a budget such as 0.02`)
+  }
+
+  const mode = adaptiveMode(tuning, env)
+  const adaptive = mode.value === true ? adaptiveTuning({ ...valuesOf(settings, FIELD_NAMES), defaults: valuesOf(settings, ADAPTIVE_FIELDS) }) : undefined
+  /** The choice of adaptive mode, where it has one. */
+  const current = (name: FieldName): Setting => {
+    const setting = settings[name]
+    if (adaptive === undefined || setting.origin !== 'default' || !isAdaptive(name)) return setting
+    const { workload, [name]: value } = adaptive.current()
+    return workload === 'unknown' ? setting : { value, origin: 'adaptive', from: `adaptive (${workload})` }
+  }
+  return {
+    pool: Object.freeze(valuesOf<PoolConfig>(settings, FIELD_NAMES.filter(name => FIELDS[name].level === 'pool'))),
+    ranges: live<RangeEngineConfig>(FIELD_NAMES.filter(name => FIELDS[name].level === 'ranges'), current),
+    adaptive,
+    explain: () => [
+      ...FIELD_NAMES.map(name => ({ name, ...current(name), meaning: FIELDS[name].meaning })),
+      { name: 'adaptive', ...mode, meaning: 'choose sizes and concurrency for what is really read' }
+    ]
+  }
+}
+
+interface Setting {
+  readonly value: number | boolean
+  readonly origin: ConfigLine['origin']
+  readonly from: string
+}
+
+type Settings = Record<FieldName, Setting>
+
+const DEFAULTS = { ...DEFAULT_POOL, ...DEFAULT_RANGES }
+
+function checkLevels(tuning: StoreTuning | undefined): void {
+  const levelOf = (key: string): string | undefined => (key in FIELDS ? FIELDS[key as FieldName].level : key === 'adaptive' ? 'the options themselves' : undefined)
+  checkKeys('store options', tuning, ['pool', 'ranges', 'adaptive'], levelOf)
+  for (const level of ['pool', 'ranges'] as const) {
+    checkKeys(level, tuning?.[level], FIELD_NAMES.filter(name => FIELDS[name].level === level), levelOf)
+  }
+}
+
+function settingOf(name: FieldName, tuning: StoreTuning | undefined, env: Readonly<Record<string, string | undefined>>): Setting {
+  const { level } = FIELDS[name]
+  const from = `${level}.${name}`
+  const option = (tuning?.[level] as Readonly<Record<string, unknown>> | undefined)?.[name]
+  if (option !== undefined) return { value: checkField(from, name, option), origin: 'option', from }
+  const variable = variableOf(name)
+  const text = env[variable]
+  if (text !== undefined && text !== '') return { value: checkField(variable, name, parseField(variable, name, text)), origin: 'environment', from: variable }
+  return { value: DEFAULTS[name], origin: 'default', from: 'default' }
+}
+
+function adaptiveMode(tuning: StoreTuning | undefined, env: Readonly<Record<string, string | undefined>>): Setting {
+  const option: unknown = tuning?.adaptive
+  if (option !== undefined) {
+    if (typeof option !== 'boolean') throw new TypeError(`adaptive must be true or false, got ${typeof option}`)
+    return { value: option, origin: 'option', from: 'adaptive' }
+  }
+  const text = env['MILLRACE_ADAPTIVE']
+  if (text !== undefined && text !== '') return { value: parseField('MILLRACE_ADAPTIVE', 'adaptive', text), origin: 'environment', from: 'MILLRACE_ADAPTIVE' }
+  return { value: false, origin: 'default', from: 'default' }
+}
+
+/** Two settings, of which one must not exceed the other, and whether the greater one gives way too when it is a default. */
+interface Relation {
+  readonly lesser: FieldName
+  readonly greater: FieldName
+  readonly raise: boolean
+}
+
+/** In the order in which they are settled. Bounds on memory and requests are never raised by themselves. */
+const RELATIONS: readonly Relation[] = [
+  { lesser: 'maxConcurrentRanges', greater: 'maxInflight', raise: false },
+  { lesser: 'chunkSize', greater: 'maxInflightBytes', raise: false },
+  { lesser: 'firstRange', greater: 'maxInflightBytes', raise: false },
+  { lesser: 'chunkSize', greater: 'minSplitSize', raise: true },
+  { lesser: 'rangeTimeout', greater: 'deadline', raise: true },
+  { lesser: 'ttfbTimeout', greater: 'rangeTimeout', raise: true },
+  { lesser: 'idleTimeout', greater: 'rangeTimeout', raise: true },
+  { lesser: 'connectTimeout', greater: 'rangeTimeout', raise: true },
+  { lesser: 'rangeTimeout', greater: 'deadline', raise: true }, // again, for it may have been raised
+  { lesser: 'backoffBase', greater: 'backoffCap', raise: true },
+  { lesser: 'throttleBase', greater: 'backoffCap', raise: true }
+]
+
+/** What was set stays; a default that contradicts it becomes the same. */
+function reconcile(settings: Settings, { lesser, greater, raise }: Relation): void {
+  const [low, high] = [settings[lesser], settings[greater]]
+  if (Number(low.value) <= Number(high.value)) return
+  if (low.origin === 'default') settings[lesser] = { value: high.value, origin: 'default', from: `default, because of ${greater}` }
+  else if (high.origin === 'default' && raise) settings[greater] = { value: low.value, origin: 'default', from: `default, because of ${lesser}` }
+  else throw new RangeError(`${low.from} is ${low.value}, more than ${greater}, ${high.value} (${high.from}); change one of them`)
+}
+
+function isAdaptive(name: FieldName): name is (typeof ADAPTIVE_FIELDS)[number] {
+  return (ADAPTIVE_FIELDS as readonly string[]).includes(name)
+}
+
+/** The values under their names. One cast: the table of fields has the names of the types, which its own type checks. */
+function valuesOf<T = PoolConfig & RangeEngineConfig>(settings: Settings, names: readonly FieldName[]): T {
+  return Object.fromEntries(names.map(name => [name, settings[name].value])) as T
+}
+
+/** An object whose fields have the values of the moment in which they are read. */
+function live<T>(names: readonly FieldName[], current: (name: FieldName) => Setting): T {
+  const config = {}
+  for (const name of names) {
+    Object.defineProperty(config, name, isAdaptive(name) ? { enumerable: true, get: () => current(name).value } : { enumerable: true, value: current(name).value })
+  }
+  return Object.freeze(config) as T
 }

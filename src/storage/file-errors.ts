@@ -31,7 +31,7 @@ const WRITE_CODES: typeof CODES = {
   EISDIR: ['Unsupported', 'a directory of that name is in the way']
 }
 
-const WRITES: ReadonlySet<string> = new Set(['put', 'createWriter', 'write', 'finalize'])
+const WRITES: ReadonlySet<string> = new Set(['put', 'createWriter', 'write', 'finalize', 'copy', 'rename'])
 
 /**
  * The {@link MillraceError} for an error of the file system. Anything else, the reason of an abort above all, is returned

@@ -1,8 +1,9 @@
 import { opendir, stat } from 'node:fs/promises'
 import type { BigIntStats, Dirent } from 'node:fs'
 import { MillraceError } from '../errors.js'
-import type { ListOptions, ObjectMeta } from '../store.js'
-import { versionOf } from './file-source.js'
+import type { DirectoryPage, ListOptions, ObjectMeta, RequestOptions } from '../store.js'
+import { inParallel } from '../util/parallel.js'
+import { metaOf } from './file-source.js'
 import { isTemporaryName } from './file-writer.js'
 import { compareBytes, type NameCodec } from './uri.js'
 
@@ -37,7 +38,7 @@ export async function* walkFiles(start: WalkStart, { signal, enter }: ListOption
   async function descend(above: readonly Level[], path: string, uri: string, stub: string): Promise<Level[]> {
     const stats = await statOrNothing(path === '' ? '.' : path)
     if (stats === undefined || !stats.isDirectory()) return [...above]
-    const id = `${stats.dev}:${stats.ino}`
+    const id = idOf(stats)
     if (above.some((level) => level.id === id)) return [...above]
     return [...above, { id, path, uri, names: await namesOf(path, stub, start, signal) }]
   }
@@ -66,6 +67,50 @@ export async function* walkFiles(start: WalkStart, { signal, enter }: ListOption
   }
   const page = await describe(found)
   if (page.length > 0) yield page
+}
+
+/**
+ * Lists what is right in a directory: the files, and the directories below which there is a file. Those are looked into until one is found.
+ *
+ * Memory: one page, and the names of the directory.
+ */
+export async function* walkDirectory(start: WalkStart, { signal }: RequestOptions): AsyncGenerator<DirectoryPage> {
+  const stats = await statOrNothing(start.path === '' ? '.' : start.path)
+  if (stats === undefined || !stats.isDirectory()) return
+  const names = (await namesOf(start.path, start.stub, start, signal)).reverse()
+  for (let i = 0; i < names.length; i += PAGE) {
+    signal?.throwIfAborted()
+    const some = names.slice(i, i + PAGE).map((name) => ({ uri: start.uri + name, path: start.path + start.codec.decode(name.replace(/\/$/, '')) }))
+    const objects = await describe(some.filter(({ uri }) => !uri.endsWith('/')))
+    const directories = some.filter(({ uri }) => uri.endsWith('/'))
+    const filled = await inParallel(directories, WIDTH, ({ path }) => holdsFile(path, [idOf(stats)], start, signal))
+    const prefixes = directories.filter((_, k) => filled[k]).map(({ uri }) => uri)
+    if (objects.length + prefixes.length > 0) yield { objects, prefixes }
+  }
+}
+
+/** Whether a walk into a directory would find anything. */
+async function holdsFile(path: string, above: readonly string[], start: WalkStart, signal: AbortSignal | undefined): Promise<boolean> {
+  const stats = await statOrNothing(path)
+  if (stats === undefined || !stats.isDirectory() || above.includes(idOf(stats))) return false
+  const below: string[] = []
+  try {
+    for await (const entry of await opendir(path)) {
+      signal?.throwIfAborted()
+      if (isTemporaryName(entry.name)) continue
+      const kind = await kindOf(entry, `${path}/${entry.name}`, start.follow)
+      if (kind === 'file') return true
+      if (kind === 'directory') below.push(`${path}/${entry.name}`)
+    }
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
+  for (const each of below) if (await holdsFile(each, [...above, idOf(stats)], start, signal)) return true
+  return false
+}
+
+function idOf(stats: BigIntStats): string {
+  return `${stats.dev}:${stats.ino}`
 }
 
 interface Level {
@@ -116,7 +161,7 @@ async function describe(found: readonly Found[]): Promise<ObjectMeta[]> {
   for (let i = 0; i < found.length; i += WIDTH) {
     const some = await Promise.all(found.slice(i, i + WIDTH).map(async ({ uri, path }) => {
       const stats = await statOrNothing(path)
-      if (stats?.isFile() === true) return { uri, size: Number(stats.size), version: versionOf(stats) }
+      if (stats?.isFile() === true) return metaOf(uri, stats)
       if (stats === undefined && path.includes('\ufffd')) throw notUtf8(uri)
       return undefined
     }))

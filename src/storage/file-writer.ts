@@ -1,10 +1,11 @@
 import { close, constants, fsync, open, write } from 'node:fs'
 import { randomBytes } from 'node:crypto'
-import { rename, unlink } from 'node:fs/promises'
+import { unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { ObjectWriter } from '../store.js'
 import { closedError } from './checks.js'
+import { syncDirectory } from './file-commit.js'
 import { withFileErrors } from './file-errors.js'
 
 const openFd = promisify(open)
@@ -14,26 +15,36 @@ const syncFd = promisify(fsync)
 /** Small writes are gathered up to this many bytes: a system call for each would cost more than the bytes. */
 const BUFFER_BYTES = 256 << 10
 
-/** Codes with which systems say that a directory cannot be synced. */
-const NO_DIRECTORY_SYNC: ReadonlySet<unknown> = new Set(['EINVAL', 'ENOTSUP', 'EISDIR', 'EPERM', 'EACCES', 'EBADF'])
-
 /** True for the name of a file that is being written. Listings leave it out. */
 export function isTemporaryName(name: string): boolean {
   return /^\.millrace-[0-9a-f]{16}\.tmp$/.test(name)
 }
 
+/** A new name for a file that is being written, in the directory of what it will be. */
+export function temporaryPath(directory: string): string {
+  return join(directory, `.millrace-${randomBytes(8).toString('hex')}.tmp`)
+}
+
+/** What happens to a file that is complete. */
+export interface Completion<Meta> {
+  /** Gives the file its name. */
+  commit(temporary: string): Promise<void>
+  /** Tells of it; the descriptor is still open. */
+  describe(fd: number): Promise<Meta>
+}
+
 /**
- * Writes a file next to `path` and renames it to `path` at the end, both synced to the device: readers, and the machine
+ * Writes a file next to `path` and gives it that name at the end, both synced to the device: readers, and the machine
  * after a crash, see the old file or the new one. Whatever fails, and an abort of the signal at any time, removes it.
  */
 export async function openFileWriter<Meta>(
   uri: string,
   path: string,
-  describe: () => Promise<Meta>,
+  { commit, describe }: Completion<Meta>,
   signal: AbortSignal | undefined
 ): Promise<Omit<ObjectWriter, 'finalize'> & { finalize(): Promise<Meta> }> {
   const directory = dirname(path)
-  const temporary = join(directory, `.millrace-${randomBytes(8).toString('hex')}.tmp`)
+  const temporary = temporaryPath(directory)
   const fd = await openFd(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o666)
 
   let gathered: Uint8Array | undefined
@@ -115,13 +126,16 @@ export async function openFileWriter<Meta>(
         await flush()
         await syncFd(fd)
         signal?.throwIfAborted()
-        await rename(temporary, path)
+        await commit(temporary)
         // From here on there is nothing to remove: the file is the object.
         signal?.removeEventListener('abort', onAbort)
-        removing = closeFd(fd)
-        await removing
-        await syncDirectory(directory)
-        return describe()
+        try {
+          return await describe(fd)
+        } finally {
+          removing = closeFd(fd)
+          await removing
+          await syncDirectory(directory)
+        }
       })
     },
 
@@ -149,20 +163,6 @@ function writeFd(fd: number, bytes: Uint8Array, at: number, length: number): Pro
       else reject(error)
     })
   })
-}
-
-/** Makes a rename durable. Not every system can sync a directory; where it cannot, the rename is already done. */
-async function syncDirectory(directory: string): Promise<void> {
-  try {
-    const fd = await openFd(directory, constants.O_RDONLY)
-    try {
-      await syncFd(fd)
-    } finally {
-      await closeFd(fd)
-    }
-  } catch (error) {
-    if (!NO_DIRECTORY_SYNC.has((error as { code?: unknown }).code)) throw error
-  }
 }
 
 function ignoreMissing(error: unknown): void {

@@ -1,6 +1,9 @@
 import { MillraceError } from '../errors.js'
-import type { ByteSource, ListOptions, ObjectMeta, ObjectWriter, RequestOptions, Store } from '../store.js'
-import { checkRange, closedError } from './checks.js'
+import type {
+  ByteSource, GetOptions, ListOptions, ObjectMeta, ObjectStat, ObjectWriter, OpenOptions, RequestOptions, Store, WriteOptions
+} from '../store.js'
+import { allocateFor, checkConditions, checkKnown, checkPrecondition, checkRange, closedError } from './checks.js'
+import { directoryPages } from './directory-pages.js'
 import { checkCharacters, compareBytes, invalidUri, schemeOf } from './uri.js'
 
 /** A store in memory. */
@@ -19,7 +22,7 @@ const PAGE = 1000
  * non-empty name, taken as it is: nothing is decoded or normalised.
  *
  * Bytes are copied in and out. An opened source goes on reading the version that it opened, also when the object is
- * replaced or deleted.
+ * replaced or deleted. Media types and metadata are kept; conditions of writes hold exactly.
  *
  * ```ts
  * const store = memoryStore()
@@ -30,8 +33,10 @@ export function memoryStore(): MemoryStore {
   const objects = new Map<string, Stored>()
   let versions = 0
 
-  function store(uri: string, bytes: Uint8Array<ArrayBuffer>): ObjectMeta {
-    const object = { bytes, version: String(++versions) }
+  /** Puts an object there if what is there is what `options` want. */
+  function store(uri: string, operation: string, content: Content, options: WriteOptions): ObjectMeta {
+    checkPrecondition(uri, operation, options, objects.get(uri)?.version)
+    const object = { ...content, version: String(++versions), modified: Date.now() }
     objects.set(uri, object)
     return metaOf(uri, object)
   }
@@ -47,6 +52,33 @@ export function memoryStore(): MemoryStore {
     return [uri, object]
   }
 
+  /** The name to write to, after the arguments were checked. */
+  function target(name: string, operation: string, options: WriteOptions): string {
+    const uri = canonical(name, operation)
+    checkConditions(operation, options)
+    options.signal?.throwIfAborted()
+    checkPrecondition(uri, operation, options, objects.get(uri)?.version)
+    return uri
+  }
+
+  function remove(name: string): void {
+    objects.delete(canonical(name, 'delete'))
+  }
+
+  async function* list(name: string, { signal }: ListOptions = {}): AsyncGenerator<readonly ObjectMeta[]> {
+    const prefix = canonicalPrefix(name)
+    signal?.throwIfAborted()
+    const uris = [...objects.keys()].filter((uri) => uri.startsWith(prefix)).sort(compareBytes)
+    for (let i = 0; i < uris.length; i += PAGE) {
+      const page = uris.slice(i, i + PAGE).flatMap((uri) => {
+        const object = objects.get(uri)
+        return object === undefined ? [] : [metaOf(uri, object)]
+      })
+      if (page.length > 0) yield page
+      signal?.throwIfAborted()
+    }
+  }
+
   return {
     scheme: 'mem',
     capabilities: { write: true, list: true, idealRange: 1 << 20 },
@@ -57,44 +89,73 @@ export function memoryStore(): MemoryStore {
     },
     clear: () => { objects.clear() },
 
-    async open(name, { signal }: RequestOptions = {}) {
-      return sourceOf(...find(name, 'open', signal))
+    async open(name, { signal, known }: OpenOptions = {}) {
+      const [uri, object] = find(name, 'open', signal)
+      checkKnown(uri, 'open', object.version, known)
+      return sourceOf(uri, object)
     },
 
-    async stat(name, { signal }: RequestOptions = {}) {
-      return metaOf(...find(name, 'stat', signal))
+    async get(name, options: GetOptions = {}) {
+      const [uri, object] = find(name, 'get', options.signal)
+      checkKnown(uri, 'get', object.version, options.known)
+      const bytes = allocateFor(uri, object.bytes.byteLength, options)
+      bytes.set(object.bytes)
+      return { bytes, meta: metaOf(uri, object), verified: false }
     },
 
-    async *list(name, { signal }: ListOptions = {}) {
-      const prefix = canonicalPrefix(name)
-      signal?.throwIfAborted()
-      const uris = [...objects.keys()].filter((uri) => uri.startsWith(prefix)).sort(compareBytes)
-      for (let i = 0; i < uris.length; i += PAGE) {
-        const page = uris.slice(i, i + PAGE).flatMap((uri) => {
-          const object = objects.get(uri)
-          return object === undefined ? [] : [metaOf(uri, object)]
-        })
-        if (page.length > 0) yield page
-        signal?.throwIfAborted()
-      }
+    async stat(name, { signal }: RequestOptions = {}): Promise<ObjectStat> {
+      const [uri, object] = find(name, 'stat', signal)
+      return { ...metaOf(uri, object), contentType: object.contentType, metadata: { ...object.metadata } }
     },
 
-    async put(name, bytes, { signal }: RequestOptions = {}) {
-      const uri = canonical(name, 'put')
-      signal?.throwIfAborted()
-      return store(uri, new Uint8Array(bytes))
+    list,
+
+    listDirectory(name, options = {}) {
+      return directoryPages(canonicalPrefix(name), list(name, options))
     },
 
-    async createWriter(name, { signal }: RequestOptions = {}) {
-      const uri = canonical(name, 'createWriter')
-      signal?.throwIfAborted()
-      return writerOf(uri, signal, (bytes) => store(uri, bytes))
+    async put(name, bytes, options: WriteOptions = {}) {
+      const uri = target(name, 'put', options)
+      return store(uri, 'put', contentOf(new Uint8Array(bytes), options), options)
+    },
+
+    async createWriter(name, options: WriteOptions = {}) {
+      const uri = target(name, 'createWriter', options)
+      return writerOf(uri, options.signal, (bytes) => store(uri, 'finalize', contentOf(bytes, options), options))
+    },
+
+    async copy(name, to, options: WriteOptions = {}) {
+      const uri = target(to, 'copy', options)
+      const [, object] = find(name, 'copy', options.signal)
+      return store(uri, 'copy', contentOf(object.bytes, { ...object, ...given(options) }), options)
+    },
+
+    async rename(name, to, options: WriteOptions = {}) {
+      const [from, object] = find(name, 'rename', options.signal)
+      const uri = canonical(to, 'rename')
+      if (from === uri) return metaOf(uri, object)
+      target(to, 'rename', options)
+      const meta = store(uri, 'rename', contentOf(object.bytes, { ...object, ...given(options) }), options)
+      objects.delete(from)
+      return meta
     },
 
     async delete(name, { signal }: RequestOptions = {}) {
-      const uri = canonical(name, 'delete')
+      canonical(name, 'delete')
       signal?.throwIfAborted()
-      objects.delete(uri)
+      remove(name)
+    },
+
+    async deleteMany(names, { signal }: RequestOptions = {}) {
+      signal?.throwIfAborted()
+      return names.map((uri) => {
+        try {
+          remove(uri)
+          return { uri }
+        } catch (error) {
+          return { uri, error }
+        }
+      })
     }
   }
 }
@@ -104,13 +165,28 @@ export function memoryStore(): MemoryStore {
  */
 export const defaultMemoryStore: MemoryStore = memoryStore()
 
-interface Stored {
+interface Content {
   readonly bytes: Uint8Array<ArrayBuffer>
-  readonly version: string
+  readonly contentType: string
+  readonly metadata: Readonly<Record<string, string>>
 }
 
-function metaOf(uri: string, object: Stored): ObjectMeta {
-  return { uri, size: object.bytes.byteLength, version: object.version }
+interface Stored extends Content {
+  readonly version: string
+  readonly modified: number
+}
+
+function contentOf(bytes: Uint8Array<ArrayBuffer>, { contentType, metadata }: WriteOptions): Content {
+  return { bytes, contentType: contentType ?? 'application/octet-stream', metadata: { ...metadata } }
+}
+
+/** What a copy is to have instead of what the original has. */
+function given({ contentType, metadata }: WriteOptions): WriteOptions {
+  return { ...(contentType === undefined ? {} : { contentType }), ...(metadata === undefined ? {} : { metadata }) }
+}
+
+function metaOf(uri: string, { bytes, version, modified }: Stored): ObjectMeta {
+  return { uri, size: bytes.byteLength, version, modified }
 }
 
 function canonicalPrefix(uri: string): string {

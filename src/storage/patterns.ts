@@ -16,7 +16,7 @@ import { MillraceError } from '../errors.js'
 import type { ObjectMeta, Store } from '../store.js'
 import { expandBraces } from './braces.js'
 import { isGlob, literalStart, matchPath, parseSegment, unescapeGlob, type GlobSegment } from './glob.js'
-import { compareBytes, nameCodec, parseFileName, schemeOf, withoutSecrets } from './uri.js'
+import { compareBytes, isPercentEncoded, nameCodec, parseFileName, schemeOf, withoutSecrets } from './uri.js'
 
 /** Options of {@link expandPattern}. */
 export interface ExpandOptions {
@@ -124,7 +124,7 @@ function globOf(text: string): Glob | undefined {
   const head = segments[first]
   if (head === undefined) return undefined
   const above = text.slice(0, start) + texts.slice(0, first).map((part) => `${part}/`).join('')
-  const base = scheme === 'file' ? parseFileName(plainText(above), 'expand').uri : scheme + plainText(above).slice(scheme.length)
+  const base = scheme === 'file' || scheme === 'direct' ? parseFileName(plainText(above), 'expand', scheme).uri : scheme + plainText(above).slice(scheme.length)
   const below = segments.slice(first)
   return {
     base,
@@ -136,7 +136,7 @@ function globOf(text: string): Glob | undefined {
 /** The name that a text without globs means. */
 function plainText(text: string): string {
   if (!isListable(text)) return text
-  return unescapeGlob(text, schemeOf(text) === 'file' ? encodeURIComponent : undefined)
+  return unescapeGlob(text, isPercentEncoded(text) ? encodeURIComponent : undefined)
 }
 
 function isListable(uri: string): boolean {

@@ -3,7 +3,7 @@
  *
  * A local file has two kinds of name. A plain path is taken as it is, never decoded. A `file://` URI is percent-encoded
  * UTF-8 (RFC 8089); its canonical form is `file:///…` with every character encoded that means something in a URI or a
- * pattern.
+ * pattern. `direct://` URIs are written like `file://` ones.
  */
 import { MillraceError } from '../errors.js'
 
@@ -21,9 +21,15 @@ export interface NameCodec {
 const PLAIN: NameCodec = { encode: (name) => name, decode: (text) => text }
 const PERCENT: NameCodec = { encode: encodeName, decode: decodeURIComponent }
 
-/** The codec for the names in a URI like this one: percent-encoding for `file://`, none for anything else. */
+/** The codec for the names in a URI like this one: percent-encoding for `file://` and `direct://`, none for anything else. */
 export function nameCodec(uri: string): NameCodec {
-  return schemeOf(uri) === 'file' ? PERCENT : PLAIN
+  return isPercentEncoded(uri) ? PERCENT : PLAIN
+}
+
+/** True for URIs of local files, whose names are percent-encoded. A plain path is no URI. */
+export function isPercentEncoded(uri: string): boolean {
+  const scheme = schemeOf(uri)
+  return scheme === 'file' || scheme === 'direct'
 }
 
 /** A local file as it was named: the canonical URI (a plain path stays as it is) and the path for the system. */
@@ -32,15 +38,20 @@ export interface FileName {
   readonly path: string
 }
 
+/** The schemes of local files. */
+export type FileScheme = 'file' | 'direct'
+
 /**
- * The path that a `file://` URI or a plain path names. A trailing `/` is kept.
+ * The path that a URI of that scheme or a plain path names. A trailing `/` is kept.
  * @throws MillraceError `InvalidUri`
  */
-export function parseFileName(uri: string, operation: string): FileName {
+export function parseFileName(uri: string, operation: string, scheme: FileScheme = 'file'): FileName {
   checkCharacters(uri, operation)
-  if (schemeOf(uri) === 'file') return parseFileUri(uri, operation)
-  if (/^file:/i.test(uri)) throw invalidUri(uri, operation, 'a file URI begins with file:/// (three slashes)')
-  if (schemeOf(uri) !== '') throw invalidUri(uri, operation, 'the file store takes plain paths and file:/// URIs')
+  if (schemeOf(uri) === scheme) return parseFileUri(uri, operation, scheme)
+  if (uri.slice(0, scheme.length + 1).toLowerCase() === `${scheme}:`) {
+    throw invalidUri(uri, operation, `a ${scheme} URI begins with ${scheme}:/// (three slashes)`)
+  }
+  if (schemeOf(uri) !== '') throw invalidUri(uri, operation, `the ${scheme} store takes plain paths and ${scheme}:/// URIs`)
   return { uri, path: uri }
 }
 
@@ -62,7 +73,7 @@ export function invalidUri(uri: string, operation: string, why: string): Millrac
 /** The URI without user name, password, query and fragment, where its scheme may carry them. */
 export function withoutSecrets(uri: string): string {
   const scheme = schemeOf(uri)
-  if (scheme === '' || scheme === 'file' || scheme === 'mem') return uri
+  if (scheme === '' || scheme === 'file' || scheme === 'direct' || scheme === 'mem') return uri
   return uri.replace(/[?#].*$/s, '').replace(/^([^:]+:\/\/)[^/]*@/, '$1')
 }
 
@@ -82,18 +93,19 @@ function rank(unit: number): number {
   return unit >= 0xe000 ? unit - 0x800 : unit + 0x2000
 }
 
-function parseFileUri(uri: string, operation: string): FileName {
-  const afterHost = uri.indexOf('/', 'file://'.length)
-  const host = uri.slice('file://'.length, afterHost < 0 ? undefined : afterHost)
+function parseFileUri(uri: string, operation: string, scheme: FileScheme): FileName {
+  const begin = `${scheme}://`.length
+  const afterHost = uri.indexOf('/', begin)
+  const host = uri.slice(begin, afterHost < 0 ? undefined : afterHost)
   if (afterHost < 0 || (host !== '' && host.toLowerCase() !== 'localhost')) {
-    throw invalidUri(uri, operation, 'write file:///absolute/path; hosts other than localhost cannot be reached')
+    throw invalidUri(uri, operation, `write ${scheme}:///absolute/path; hosts other than localhost cannot be reached`)
   }
   if (/[?#]/.test(uri)) throw invalidUri(uri, operation, 'percent-encode ? as %3F and # as %23')
   const parts = uri.slice(afterHost + 1).split('/')
   const last = parts.length - 1
   const names = parts.map((part) => decodeName(part, uri, operation))
     .filter((name, i) => name !== '.' && (name !== '' || i === last))
-  return { uri: `file:///${names.map(encodeName).join('/')}`, path: `/${names.join('/')}` }
+  return { uri: `${scheme}:///${names.map(encodeName).join('/')}`, path: `/${names.join('/')}` }
 }
 
 function decodeName(part: string, uri: string, operation: string): string {
@@ -105,7 +117,7 @@ function decodeName(part: string, uri: string, operation: string): string {
       `${operation} ${JSON.stringify(uri)}: ${JSON.stringify(part)} is not percent-encoded UTF-8; write a literal % as %25`,
       { uri, operation, cause })
   }
-  if (name === '..') throw invalidUri(uri, operation, '".." is not allowed in a file URI; name the directory itself')
+  if (name === '..') throw invalidUri(uri, operation, '".." is not allowed in a URI of a file; name the directory itself')
   if (/[\0/]/.test(name)) throw invalidUri(uri, operation, 'a file name cannot contain NUL or an encoded slash')
   return name
 }

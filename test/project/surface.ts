@@ -4,10 +4,10 @@ import { read } from './tree.js'
 /** The doors, by the name under which they are imported, with their sources. */
 export const DOORS: Readonly<Record<string, string>> = {
   millrace: 'src/index.ts',
-  'millrace/file': 'src/file.ts',
   'millrace/format': 'src/format.ts',
   'millrace/operator': 'src/operator.ts',
   'millrace/store': 'src/store.ts',
+  'millrace/stores': 'src/stores.ts',
   'millrace/testing': 'src/testing.ts',
   'millrace/tfjs': 'src/tfjs.ts',
   'millrace/transforms': 'src/transforms.ts'

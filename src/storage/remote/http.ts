@@ -32,6 +32,8 @@ export interface Exchange {
   begin(reply: ReplyHead): BodyTarget
   /** Bytes of the body that were written to the target, from its beginning. */
   received: number
+  /** True while the transport has no connection for it: that is not the fault of the peer, so clocks that watch it stand still. */
+  queued?: boolean
 }
 
 /** How long to wait, in milliseconds. Waiting for headers and bytes is watched by the caller, through the signal. */
@@ -63,6 +65,8 @@ export type TransportPhase =
   | 'overrun'
   /** What came is not HTTP. */
   | 'protocol'
+  /** The transport was closed. */
+  | 'closed'
 
 /** Why `send` rejects when the network or the peer is to blame. Not a MillraceError: the caller knows the object and makes one. */
 export interface TransportFailure extends Error {

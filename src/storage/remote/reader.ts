@@ -17,7 +17,7 @@ export interface ObjectHead {
 
 /** How the beginning of an object is read whose size need not be known. */
 export interface FirstReadOptions extends ReadOptions {
-  /** Bytes to ask for. The object may be smaller. */
+  /** Bytes to ask for. The object may be smaller. `Infinity` asks without a range: only then do most services tell checksums. */
   readonly want: number
   /** The version that it has to be; any if absent. */
   readonly version?: string | undefined
@@ -51,6 +51,8 @@ export interface ValidatedReader {
   readRange(name: RemoteName, offset: number, into: Uint8Array, object: { readonly size: number; readonly version: string }, options: ReadOptions): Promise<void>
   /** The beginning of an object, which also tells its size and version. An empty object is no error. */
   readFirst(name: RemoteName, options: FirstReadOptions): Promise<FirstRead>
+  /** Ends reads under way, waiting ones too, with `Closed`; later ones are refused. The transport is closed by its owner. */
+  close(): void
 }
 
 /** What is told of every attempt, for statistics and for those who adapt. */
@@ -72,6 +74,8 @@ export interface Surroundings {
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>
   /** In [0, 1). */
   random(): number
+  /** Runs something again and again, without keeping the process alive, until the function that it returns is called. @default the clock of the system */
+  every?(milliseconds: number, run: () => void): () => void
 }
 
 /** A place for one request and its bytes, among those that may be in flight. */

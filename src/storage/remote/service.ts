@@ -54,8 +54,8 @@ export interface ReadService {
   faultOf(reply: ReplyHead, body: string): ServiceFault
   /** Called once per logical read after a fault with `refresh`. Concurrent calls share one refresh. */
   refresh?(fault: ServiceFault, reply: ReplyHead, name: RemoteName, signal: AbortSignal): Promise<void>
-  /** Sends instead of the shared transport, for endpoints that need the official SDK to speak to them. */
-  readonly transport?: Transport | undefined
+  /** What sends this request instead of the shared transport, for endpoints that need the official SDK to speak to them. */
+  transportFor?(request: HttpRequest): Transport | undefined
 }
 
 /** Everything of a service but reading: through the official SDK, which retries by itself. Errors are MillraceErrors. */
