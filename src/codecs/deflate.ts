@@ -108,7 +108,8 @@ type NodeZlib = Record<
   (bytes: Uint8Array, options: { readonly chunkSize: number; readonly maxOutputLength: number }, done: (error: Error | null, result: Uint8Array) => void) => void
 > & { deflate: (bytes: Uint8Array, options: { readonly level: number }, done: (error: Error | null, result: Uint8Array) => void) => void }
 
-interface NodeTransform extends AsyncIterable<Uint8Array> {
+/** A transform of `node:zlib`. */
+export interface NodeTransform extends AsyncIterable<Uint8Array> {
   readonly bytesWritten: number
   readonly destroyed: boolean
   write(bytes: Uint8Array, done: (error?: Error | null) => void): unknown
@@ -123,7 +124,7 @@ function nodeZlib(): NodeZlib | undefined {
   return host?.getBuiltinModule?.('node:zlib') as NodeZlib | undefined
 }
 
-function nodeCodec(stream: NodeTransform): Codec {
+export function nodeCodec(stream: NodeTransform): Codec {
   const output = stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array, undefined>
   // A failed zlib stream forgets the callback of the write under way; it always emits `close`.
   let giveUp = (): void => undefined

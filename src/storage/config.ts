@@ -195,12 +195,12 @@ const RELATIONS: readonly Relation[] = [
   { lesser: 'throttleBase', greater: 'backoffCap', raise: true }
 ]
 
-/** What was set stays; a default that contradicts it becomes the same. */
+/** What was set stays; a default that contradicts it becomes the same, and is then as firm. */
 function reconcile(settings: Settings, { lesser, greater, raise }: Relation): void {
   const [low, high] = [settings[lesser], settings[greater]]
   if (Number(low.value) <= Number(high.value)) return
-  if (low.origin === 'default') settings[lesser] = { value: high.value, origin: 'default', from: `default, because of ${greater}` }
-  else if (high.origin === 'default' && raise) settings[greater] = { value: low.value, origin: 'default', from: `default, because of ${lesser}` }
+  if (low.from === 'default') settings[lesser] = { value: high.value, origin: 'default', from: `default, because of ${greater}` }
+  else if (high.from === 'default' && raise) settings[greater] = { value: low.value, origin: 'default', from: `default, because of ${lesser}` }
   else throw new RangeError(`${low.from} is ${low.value}, more than ${greater}, ${high.value} (${high.from}); change one of them`)
 }
 

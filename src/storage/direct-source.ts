@@ -5,6 +5,7 @@ import { isMillraceError, MillraceError } from '../errors.js'
 import type { ByteSource } from '../store.js'
 import { closedError } from './checks.js'
 import { ALIGNMENT, type BlockPool } from './direct-pool.js'
+import { fileError } from './file-errors.js'
 import { openFileSource, openRegular, readFd, sourceOf, type OpenedFile, type OpenFile } from './file-source.js'
 
 const closeFd = promisify(close)
@@ -63,7 +64,7 @@ export function directOpener(reading: DirectReading): OpenFile {
     } catch (error) {
       await closeFd(file.fd)
       if (CANNOT.has((error as { code?: unknown }).code)) return false
-      throw error
+      throw fileError(error, 'open', file.uri)
     } finally {
       pool.give(block)
     }

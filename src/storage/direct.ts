@@ -64,7 +64,7 @@ export function directStore(options: DirectStoreOptions = {}): DirectStore {
   const store = localStore({
     scheme: 'direct',
     root,
-    speed: { idealRange: blockSize * requests, idealRequests: 1 },
+    speed: { idealRange: blockSize * requests },
     ending: ending.signal,
     openFile: async (uri, path, confine, signal) => {
       const source = registered(await opener(uri, path, confine, signal), open)

@@ -14,14 +14,14 @@ export interface DiskCacheOptions {
   /** Bytes of the disk that are left to others. */
   readonly keepFreeBytes: number | undefined
   readonly namespace: string
+  /** Blocks that wait to be written, or are being written, in bytes. Those that come faster are not kept. */
+  readonly pendingBytes: number
   /** Writes one file. For tests that need a disk that fails. */
   readonly write?: typeof writeEntry
   /** Milliseconds, monotonic. */
   readonly now?: () => number
 }
 
-/** Blocks that wait to be written, or are being written, in bytes. Behind a disk that is slower, blocks are not kept. */
-const PENDING_BYTES = 64 << 20
 const WRITES_AT_ONCE = 2
 /** How long nothing is written after the disk was full. */
 const PAUSE_MS = 30_000
@@ -144,7 +144,7 @@ export async function openDiskCache(options: DiskCacheOptions): Promise<DiskTier
     write(object, index, bytes, verified) {
       const path = pathOf(object, index)
       if (pending.has(path)) return
-      if (pendingBytes + bytes.byteLength > PENDING_BYTES || diskCost(bytes.byteLength) > diskBytes) {
+      if (pendingBytes + bytes.byteLength > options.pendingBytes || diskCost(bytes.byteLength) > diskBytes) {
         counts.skipped++
         return
       }

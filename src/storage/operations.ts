@@ -75,7 +75,10 @@ export interface ObjectOperations {
    * both, and whoever changes the original in the last moment loses the change.
    */
   rename(from: string, to: string, options?: Omit<CopyOptions, 'known'> & BetweenStores): Promise<CopyResult>
-  /** Copies all objects below a prefix to below another, `transfer` options apart as `copy` does it. What fails is thrown at the end. */
+  /**
+   * Copies all objects below a prefix to below another, each as `copy` does it. Names are taken over from behind the last `/` of `from`. What fails is
+   * thrown at the end.
+   */
   copyPrefix(from: string, to: string, options?: TransferOptions & BetweenStores): Promise<Progress>
   /**
    * Copies all objects below a prefix into a local directory, which is made. Names that would lead out of it are refused, and links in it are

@@ -26,7 +26,7 @@ const CASES: readonly StoreCase[] = [
   }],
 
   ['a listing comes in pages that are never empty, and may be left early', async ({ store, uri, prefix, list }) => {
-    for (let i = 0; i < 40; i++) await store.put(uri(`n${i}`), new Uint8Array(1))
+    await many(40, (i) => store.put(uri(`n${i}`), new Uint8Array(1)))
     let pages = 0
     for await (const page of store.list(prefix)) {
       check(page.length > 0, 'no page is empty')
@@ -50,8 +50,8 @@ const CASES: readonly StoreCase[] = [
     for await (const page of store.list(uri('nothing/here'))) check(false, `no page, got one of ${page.length}`)
   }],
 
-  ['a listing of more than a page has everything once, and many are deleted at once', async ({ store, uri, list }) => {
-    const names = [...Array.from({ length: 1050 }, (_, i) => `many/${String(i).padStart(4, '0')}`), 'man', 'manx', 'many-1', 'manz/1']
+  ['a listing of more than a page has everything once, and many are deleted at once', async ({ store, uri, list, fixture: { crowd = 1050 } }) => {
+    const names = [...Array.from({ length: crowd }, (_, i) => `many/${String(i).padStart(4, '0')}`), 'man', 'manx', 'many-1', 'manz/1']
     await many(names.length, (i) => store.put(uri(names[i] ?? ''), new Uint8Array(i % 3)))
     const all = names.map(uri).sort(byBytes)
     for (const begin of ['many/', 'many/00', 'many/0999', 'man'].map(uri)) {

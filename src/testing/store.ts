@@ -34,6 +34,8 @@ export interface StoreFixture {
   readonly hierarchical?: boolean
   /** Bytes in one part of a large upload, as the store is set up: the suite writes more than two. @default 5 MiB */
   readonly partSize?: number
+  /** Objects of the case of long listings: more than a page of the service has. @default 1050 */
+  readonly crowd?: number
   /** The URI, ending in `/`, of a container that is not there, for the case of containers. @default none: it is left out */
   readonly container?: string
   /** Called after the case, also when it failed; the store may be closed by then. */

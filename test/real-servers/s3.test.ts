@@ -30,8 +30,8 @@ describe('reads', () => {
     const source = await store.open(`s3://${bucket}/soak`)
     const rng = new Rng([7, 8])
     const reads = Array.from({ length: 1000 }, () => {
-      const offset = rng.int(bytes.length)
-      return { offset, length: rng.int(Math.min(65_536, bytes.length - offset)) + 1 }
+      const offset = rng.integer(bytes.length)
+      return { offset, length: rng.integer(Math.min(65_536, bytes.length - offset)) + 1 }
     })
     let next = 0
     let wrong = 0

@@ -34,7 +34,7 @@ export const base64Crc32c = (bytes: Uint8Array): string => {
 export const base64Md5 = (bytes: Uint8Array): string => createHash('md5').update(bytes).digest('base64')
 
 /** Fields that a writer may set. Others are refused: a misspelt one would be lost in silence. */
-const WRITABLE = new Set(['name', 'bucket', 'contentType', 'contentEncoding', 'contentLanguage', 'contentDisposition', 'cacheControl', 'metadata', 'crc32c', 'md5Hash', 'storageClass'])
+export const WRITABLE: ReadonlySet<string> = new Set(['name', 'bucket', 'contentType', 'contentEncoding', 'contentLanguage', 'contentDisposition', 'cacheControl', 'metadata', 'crc32c', 'md5Hash', 'storageClass'])
 
 export interface FakeModel {
   readonly buckets: Map<string, Map<string, FakeObject>>
@@ -82,7 +82,7 @@ export function fakeModel(): FakeModel {
       checkConditions(objects.get(name), query, 'write')
       checkHashes(bytes, fields['crc32c'], fields['md5Hash'])
       const { crc32c: _crc, md5Hash: _md5, name: _name, bucket: _bucket, ...kept } = fields
-      const object: FakeObject = { bucket, name, bytes: Uint8Array.from(bytes), generation: nextGeneration(), created: new Date(), fields: kept }
+      const object: FakeObject = { bucket, name, bytes: new Uint8Array(bytes), generation: nextGeneration(), created: new Date(), fields: kept }
       objects.set(name, object)
       return object
     },

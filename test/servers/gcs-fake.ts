@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net'
 import { deliver, makeTimers, twist, type Fault, type Reply } from './faults.js'
 import { mediaReply } from './gcs-fake-download.js'
-import { GcsError, checkConditions, fakeModel, selectFields, type FakeModel, type FakeObject } from './gcs-fake-model.js'
+import { GcsError, WRITABLE, checkConditions, fakeModel, selectFields, type FakeModel, type FakeObject } from './gcs-fake-model.js'
 import { fakeUploads, type Uploads } from './gcs-fake-upload.js'
 
 /** A request that came. */
@@ -36,6 +36,8 @@ export interface GcsFakeOptions {
   readonly rewriteBytes?: number
   /** How many bytes of a chunk of a resumable upload are kept. @default all */
   readonly persists?: (bytes: number) => number
+  /** What becomes of the body of a request on its way here. */
+  readonly damage?: (request: GcsFakeRequest, body: Buffer) => Buffer
   /** What goes wrong with this request. Called after it was logged, before anything is done. */
   readonly fault?: (request: GcsFakeRequest) => Fault | undefined
 }
@@ -81,7 +83,7 @@ export async function startGcsFake(options: GcsFakeOptions = {}): Promise<GcsFak
     if (logged.kind === 'object') logged.kind = logged.method === 'DELETE' ? 'delete' : logged.query.get('alt') === 'media' ? 'media' : 'stat'
     requests.push(logged)
     const fault = options.fault?.(logged)
-    const reply = fault?.kind === 'status' ? statusReply(fault) : replyTo(logged, body, `http://${request.headers.host ?? ''}`)
+    const reply = fault?.kind === 'status' ? statusReply(fault) : replyTo(logged, options.damage?.(logged, body) ?? body, `http://${request.headers.host ?? ''}`)
     logged.status = reply.status
     deliver(response, twist(reply, fault), fault, timers)
   }
@@ -283,7 +285,9 @@ function rewrite(model: FakeModel, request: GcsFakeRequest & Route, body: Buffer
   const common = { kind: 'storage#rewriteResponse', totalBytesRewritten: String(done), objectSize: String(source.bytes.length) }
   if (done < source.bytes.length) return { ...common, done: false, rewriteToken: Buffer.from(JSON.stringify([bound, done])).toString('base64') }
   const told = body.length === 0 ? {} : JSON.parse(body.toString()) as Record<string, unknown>
-  const fields = Object.keys(told).length === 0 ? source.fields : told
+  // The SDK sends `token` from the second call on. What is no field of an object says nothing of the copy.
+  const known = Object.fromEntries(Object.entries(told).filter(([field]) => WRITABLE.has(field)))
+  const fields = Object.keys(known).length === 0 ? source.fields : known
   return { ...common, done: true, resource: model.resource(model.write(to.bucket, to.name, source.bytes, fields, query)) }
 }
 

@@ -59,8 +59,12 @@ export interface Origin {
   readonly port: number
   readonly log: OriginRequest[]
   readonly connections: Listener['connections']
+  /** Those for one object. */
+  logOf(object: string): readonly OriginRequest[]
   /** What is right now. */
   bytes(object: string): Uint8Array
+  /** What was right, from the first version on. */
+  history(object: string): readonly Uint8Array[]
   /** Adds an object, or writes a new version of it. */
   put(object: string, content: number | Uint8Array): void
   setPlan(plan: OriginPlan | undefined): void
@@ -76,19 +80,24 @@ interface Version {
 
 export async function startOrigin(options: OriginOptions = {}): Promise<Origin> {
   const objects = new Map<string, Version>()
-  const asked = new Map<string, number>()
+  const histories = new Map<string, Uint8Array[]>()
+  const logs = new Map<string, OriginRequest[]>()
   const log: OriginRequest[] = []
   let plan = options.plan
 
   function put(object: string, content: number | Uint8Array): void {
     const number = (objects.get(object)?.number ?? 0) + 1
-    objects.set(object, { number, bytes: typeof content === 'number' ? seededBytes(seedOf(object) + number, content) : content, sums: undefined })
+    const bytes = typeof content === 'number' ? seededBytes(seedOf(object) + number, content) : content
+    objects.set(object, { number, bytes, sums: undefined })
+    histories.set(object, [...(histories.get(object) ?? []), bytes])
   }
   for (const [object, content] of Object.entries(options.objects ?? {})) put(object, content)
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const entry = readRequest(request)
     log.push(entry)
+    logs.set(entry.object, logs.get(entry.object) ?? [])
+    logs.get(entry.object)?.push(entry)
     const fault = entry.fault = plan?.(entry.number, entry)
     request.resume()
     const version = objects.get(entry.object)
@@ -102,10 +111,8 @@ export async function startOrigin(options: OriginOptions = {}): Promise<Origin> 
     const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]))
     const [path = '', query = ''] = (request.url ?? '/').split('?')
     const { dialect, object } = locate(path)
-    const nth = asked.get(object) ?? 0
-    asked.set(object, nth + 1)
     return {
-      number: log.length, method: request.method ?? '', dialect, object, nth, path, headers,
+      number: log.length, method: request.method ?? '', dialect, object, nth: logs.get(object)?.length ?? 0, path, headers,
       range: headers['x-ms-range'] ?? headers['range'],
       pinned: dialect === 'gcs' ? new URLSearchParams(query).get('ifGenerationMatch') ?? undefined : headers['if-match'],
       connection: listener.connectionOf(request), fault: undefined, status: 0
@@ -116,6 +123,8 @@ export async function startOrigin(options: OriginOptions = {}): Promise<Origin> 
   return {
     url: listener.url, port: listener.port, log, connections: listener.connections, put,
     bytes: (object) => objects.get(object)?.bytes ?? new Uint8Array(),
+    logOf: (object) => logs.get(object) ?? [],
+    history: (object) => histories.get(object) ?? [],
     setPlan: (next) => { plan = next },
     close: () => listener.close()
   }

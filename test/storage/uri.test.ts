@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { defaultMemoryStore, memoryStore } from '../../src/storage/memory.js'
-import { compareBytes, nameCodec, parseFileName, schemeOf, withoutSecrets } from '../../src/storage/uri.js'
+import { compareBytes, isPercentEncoded, nameCodec, parseFileName, schemeOf, withoutSecrets } from '../../src/storage/uri.js'
 
 describe('URIs', () => {
   test('a scheme has two letters at least, so that drive letters are paths', () => {
@@ -22,6 +21,17 @@ describe('URIs', () => {
     }), { seed: 3, numRuns: 500 })
   })
 
+  test('direct URIs are written like file URIs, and neither store takes those of the other', () => {
+    expect(parseFileName('DIRECT://localhost/a//./b%20%2a', 'open', 'direct')).toEqual({ uri: 'direct:///a/b%20%2A', path: '/a/b *' })
+    expect(parseFileName('/a/b', 'open', 'direct')).toEqual({ uri: '/a/b', path: '/a/b' })
+    for (const [uri, scheme] of [['file:///a', 'direct'], ['direct:///a', 'file'], ['direct:/a', 'direct'], ['direct://host/a', 'direct'], ['direct:///a/../b', 'direct']] as const) {
+      expect(() => parseFileName(uri, 'open', scheme)).toThrow(expect.objectContaining({ kind: 'InvalidUri', operation: 'open' }))
+    }
+    expect(['file:///x', 'direct:///x', '/x', 's3://b/x'].map(isPercentEncoded)).toEqual([true, true, false, false])
+    expect(nameCodec('direct:///').encode('a b')).toBe('a%20b')
+    expect(withoutSecrets('direct:///a%3Fb?')).toBe('direct:///a%3Fb?')
+  })
+
   test('the order is that of UTF-8 bytes', () => {
     const unit = fc.constantFrom('a', '\u007f', '\u0080', 'é', '\ud7ff', '\ue000', '\uffff', '\u{10000}', '\u{10ffff}')
     fc.assert(fc.property(fc.array(unit), fc.array(unit), (x, y) => {
@@ -34,53 +44,5 @@ describe('URIs', () => {
     expect(withoutSecrets('https://user:pass@host/a/b?sig=secret#x')).toBe('https://host/a/b')
     expect(withoutSecrets('az://account/c/b?sv=1&sig=secret')).toBe('az://account/c/b')
     expect(withoutSecrets('/data/what?#.bin')).toBe('/data/what?#.bin')
-  })
-})
-
-describe('memory stores', () => {
-  test('are isolated from each other and from the default one, and can be emptied', async () => {
-    const [a, b] = [memoryStore(), memoryStore()]
-    await a.put('mem://x', new Uint8Array(3))
-    await expect(b.stat('mem://x')).rejects.toMatchObject({ kind: 'NotFound' })
-    await expect(defaultMemoryStore.stat('mem://x')).rejects.toMatchObject({ kind: 'NotFound' })
-    expect(a.byteLength).toBe(3)
-    const source = await a.open('MEM://x')
-    expect(source.uri).toBe('mem://x')
-    a.clear()
-    expect(a.byteLength).toBe(0)
-    await source.read(0, new Uint8Array(3))
-    await source.close()
-  })
-
-  test('take every name as it is, but none, or one of another scheme, is an InvalidUri', async () => {
-    const store = memoryStore()
-    for (const key of ['a/../b', '/lead', 'x//y', '.', 'x/', '%']) {
-      expect((await store.put(`mem://${key}`, new Uint8Array(1))).uri).toBe(`mem://${key}`)
-    }
-    for (const uri of ['mem://', 'x', 'file:///x', 's3://a/b']) {
-      await expect(store.open(uri)).rejects.toMatchObject({ kind: 'InvalidUri' })
-    }
-  })
-
-  test('copy what they are given, also from a Buffer', async () => {
-    const store = memoryStore()
-    const buffer = Buffer.from('abc')
-    const writer = await store.createWriter('mem://x')
-    await writer.write(buffer)
-    buffer.fill(0)
-    await writer.finalize()
-    const into = new Uint8Array(3)
-    const source = await store.open('mem://x')
-    await source.read(0, into)
-    expect([...into]).toEqual([97, 98, 99])
-    await source.close()
-  })
-
-  test('list more than a page', async () => {
-    const store = memoryStore()
-    for (let i = 0; i < 2100; i++) await store.put(`mem://${i}`, new Uint8Array(0))
-    const sizes: number[] = []
-    for await (const page of store.list('mem://')) sizes.push(page.length)
-    expect(sizes).toEqual([1000, 1000, 100])
   })
 })

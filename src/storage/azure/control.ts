@@ -12,16 +12,13 @@ import { azureClients } from './client.js'
 import { copyBlob, type Place } from './copy.js'
 import { blobDeleter, deleteBlob } from './delete.js'
 import { listFlat, listLevel, type ListPage, type ListedBlob } from './list.js'
-import type { AzureWriteSetting } from './options.js'
+import type { AzureControlSetting } from './options.js'
 import { versionOfEtag } from './reader.js'
 import { parseAzureUri, uriOf } from './name.js'
 import { blobWriter, checkWriteOptions, putBlob } from './write.js'
 
-/** Blobs in one page of a listing: the most that the service sends. */
-const PAGE = 5000
-
 /** Everything but reading, through @azure/storage-blob, which tries again by itself. @throws MillraceError `MissingPackage` */
-export async function azureControl(accounts: Accounts, accountFor: (name: RemoteName) => MaybePromise<Account>, writing: AzureWriteSetting): Promise<ServiceControl> {
+export async function azureControl(accounts: Accounts, accountFor: (name: RemoteName) => MaybePromise<Account>, setting: AzureControlSetting): Promise<ServiceControl> {
   const clients = await azureClients()
   const closing = sharedController()
   const call = azureCalls(closing.signal)
@@ -30,7 +27,7 @@ export async function azureControl(accounts: Accounts, accountFor: (name: Remote
 
   async function lister(prefix: RemoteName, operation: string, signal: AbortSignal | undefined): Promise<{ account: string; listPage: ListPage }> {
     const account = await accountFor(prefix)
-    return { account: account.name, listPage: pageLister(clients.container(account, prefix.container), call, { uri: prefix.uri, operation }, signal) }
+    return { account: account.name, listPage: pageLister(clients.container(account, prefix.container), call, { uri: prefix.uri, operation }, signal, setting.pageSize) }
   }
 
   return {
@@ -67,7 +64,7 @@ export async function azureControl(accounts: Accounts, accountFor: (name: Remote
     async createWriter(name, options) {
       const where = { uri: name.uri, operation: 'write' }
       checkWriteOptions(where, options)
-      return blobWriter(clients.blob(await accountFor(name), name), call, where, options, writing)
+      return blobWriter(clients.blob(await accountFor(name), name), call, where, options, setting)
     },
 
     async delete(name, { signal }) {
@@ -95,17 +92,18 @@ export async function azureControl(accounts: Accounts, accountFor: (name: Remote
 
 type Where = { readonly uri: string; readonly operation: string }
 
-function pageLister(client: ContainerClient, call: AzureCall, where: Where, signal: AbortSignal | undefined): ListPage {
+function pageLister(client: ContainerClient, call: AzureCall, where: Where, signal: AbortSignal | undefined, maxPageSize: number): ListPage {
   return (prefix, level, continuationToken) => call(where, signal, async abortSignal => {
     // Metadata, since only they tell a directory from an empty blob.
     const options = { abortSignal, includeMetadata: true, ...(prefix === '' ? {} : { prefix }) }
-    const paging = { maxPageSize: PAGE, ...(continuationToken === undefined ? {} : { continuationToken }) }
+    const paging = { maxPageSize, ...(continuationToken === undefined ? {} : { continuationToken }) }
     const page = await (level ? client.listBlobsByHierarchy('/', options).byPage(paging) : client.listBlobsFlat(options).byPage(paging)).next()
     if (page.done === true) return { blobs: [], prefixes: [], hierarchical: false, next: undefined }
     const { continuationToken: next, _response } = page.value
     const segment: { readonly blobItems: readonly BlobItem[]; readonly blobPrefixes?: readonly { readonly name: string }[] } = page.value.segment
     return {
-      blobs: segment.blobItems.map(({ name, properties, metadata }): ListedBlob => ({
+      // Names that end in a slash are the marks of consoles for directories.
+      blobs: segment.blobItems.filter(({ name }) => !name.endsWith('/')).map(({ name, properties, metadata }): ListedBlob => ({
         name,
         size: properties.contentLength ?? 0,
         version: versionOfEtag(properties.etag) ?? '',

@@ -61,7 +61,7 @@ export function accountOf({ uri }: Pick<RemoteName, 'uri'>): string {
 
 /** A container and a blob as they stand in the path of a request, byte for byte as the SDK writes them. */
 export function pathOf({ container, key }: Pick<RemoteName, 'container' | 'key'>): string {
-  return `/${container}/${key.split('/').map(encodeURIComponent).join('/')}`
+  return `/${container}/${key.split('/').map(encodeURIComponent).join('/').replaceAll("'", '%27')}`
 }
 
 function faultOfKey(key: string): string | undefined {

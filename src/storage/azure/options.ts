@@ -32,6 +32,8 @@ export interface AzureStoreOptions extends StoreTuning {
   readonly partSize?: number | undefined
   /** Parts of one upload that are under way. @default 4 */
   readonly uploadConcurrency?: number | undefined
+  /** Blobs in one page of a listing, 5000 at most. @default 5000 */
+  readonly pageSize?: number | undefined
 }
 
 /** What the options say, checked. */
@@ -41,15 +43,18 @@ export interface AzureSetting {
   readonly endpoint: string | undefined
   readonly credentials: AzureCredentials | undefined
   readonly rangeMd5: boolean
-  readonly writing: AzureWriteSetting
+  readonly control: AzureControlSetting
 }
 
-export interface AzureWriteSetting {
+export interface AzureControlSetting {
+  readonly pageSize: number
   readonly partSize: number
   readonly uploadConcurrency: number
 }
 
-const KNOWN = ['account', 'key', 'sas', 'connectionString', 'credential', 'anonymous', 'endpoint', 'rangeMd5', 'partSize', 'uploadConcurrency', 'pool', 'ranges', 'adaptive']
+/** What the service sends in one page. */
+const LARGEST_PAGE = 5000
+const KNOWN = ['account', 'key', 'sas', 'connectionString', 'credential', 'anonymous', 'endpoint', 'rangeMd5', 'partSize', 'uploadConcurrency', 'pageSize', 'pool', 'ranges', 'adaptive']
 const CREDENTIALS = ['key', 'sas', 'connectionString', 'credential', 'anonymous'] as const
 
 /** @throws TypeError for options that are unknown, of another type, or contradict each other. Secrets are in no message. */
@@ -69,10 +74,11 @@ export function checkAzureOptions(options: AzureStoreOptions): AzureSetting {
   const given = CREDENTIALS.filter(name => options[name] !== undefined && options[name] !== false)
   if (given.length > 1) throw new TypeError(`azureStore: give one of ${given.join(' and ')}, not both`)
 
-  const { rangeMd5 = false, partSize = 16 << 20, uploadConcurrency = 4 } = options
+  const { rangeMd5 = false, partSize = 16 << 20, uploadConcurrency = 4, pageSize = LARGEST_PAGE } = options
   checkInteger('azureStore', 'partSize', partSize, 64 << 10)
   checkInteger('azureStore', 'uploadConcurrency', uploadConcurrency, 1)
-  const setting = { ...fromParts(options), rangeMd5, writing: { partSize, uploadConcurrency } }
+  if (checkInteger('azureStore', 'pageSize', pageSize, 1) > LARGEST_PAGE) throw new RangeError(`azureStore: pageSize must be ${LARGEST_PAGE} at most, got ${pageSize}`)
+  const setting = { ...fromParts(options), rangeMd5, control: { partSize, uploadConcurrency, pageSize } }
   const { credentials } = setting
   if ((credentials?.kind === 'key' || credentials?.kind === 'sas') && setting.account === undefined) {
     throw new TypeError(`azureStore: say whose ${credentials.kind} it is: give account`)

@@ -39,7 +39,7 @@ const IDENTITY: string = '@azure/identity'
 
 export function makeAzureStore(options: AzureStoreOptions, surroundings: AzureSurroundings): RemoteStore {
   const setting = checkAzureOptions(options)
-  const { rangeMd5, writing } = setting
+  const { rangeMd5 } = setting
   const { pool, ranges, adaptive } = options
   const accounts = azureAccounts(setting, surroundings)
   const endpoint = setting.endpoint === undefined || setting.account === undefined ? undefined : { url: setting.endpoint, account: setting.account }
@@ -64,7 +64,7 @@ export function makeAzureStore(options: AzureStoreOptions, surroundings: AzureSu
       const transport = checking = rangeMd5Transport(plain, md5)
       return { ...service, transportFor: ({ headers }) => (headers[RANGE_MD5] === undefined ? undefined : transport) }
     },
-    control: () => azureControl(accounts, accountFor, writing)
+    control: () => azureControl(accounts, accountFor, setting.control)
   }, { pool, ranges: rangeMd5 ? { chunkSize: LONGEST_MD5_RANGE, minSplitSize: LONGEST_MD5_RANGE, ...ranges } : ranges, adaptive })
 
   return {

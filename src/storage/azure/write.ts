@@ -4,7 +4,7 @@ import type { ObjectMeta, ObjectWriter, WriteOptions } from '../../store.js'
 import { checkConditions } from '../checks.js'
 import { multipartWriter, type Upload } from '../remote/multipart-writer.js'
 import type { AzureCall, Where } from './call.js'
-import type { AzureWriteSetting } from './options.js'
+import type { AzureControlSetting } from './options.js'
 import { versionOfEtag } from './reader.js'
 
 const DEFAULT_TYPE = 'application/octet-stream'
@@ -24,7 +24,7 @@ export async function putBlob(client: BlockBlobClient, call: AzureCall, where: W
  * A writer that stages blocks and commits them at the end. Blocks that are not committed are in no listing and cannot be read; the service
  * has no way to take them back, and drops them after a week.
  */
-export function blobWriter(client: BlockBlobClient, call: AzureCall, where: Where, options: WriteOptions, { partSize, uploadConcurrency }: AzureWriteSetting): ObjectWriter {
+export function blobWriter(client: BlockBlobClient, call: AzureCall, where: Where, options: WriteOptions, { partSize, uploadConcurrency }: AzureControlSetting): ObjectWriter {
   const { metadata, contentType = DEFAULT_TYPE } = options
   return multipartWriter<number>(where.uri, {
     partSize,

@@ -3,7 +3,7 @@ import { closedError } from '../checks.js'
 import type { RangeEngineConfig } from '../config.js'
 import { retryAfter } from '../remote/backoff.js'
 import type { Surroundings } from '../remote/reader.js'
-import { retrying, type Outcome } from '../remote/retry.js'
+import { retrying, type Outcome, type RetrySettings } from '../remote/retry.js'
 import type { ServiceFault } from '../remote/service.js'
 import { atObject, hinted, type Authorization } from './authorization.js'
 import type { GcsEndpoint } from './endpoint.js'
@@ -41,7 +41,7 @@ export interface ApiPlace {
   readonly operation: string
 }
 
-export type ApiSettings = Pick<RangeEngineConfig, 'connectTimeout' | 'maxAttempts' | 'backoffBase' | 'throttleBase' | 'backoffCap'> & {
+export type ApiSettings = RetrySettings & Pick<RangeEngineConfig, 'connectTimeout'> & {
   /** Milliseconds without a byte in either direction, after which an attempt is given up. */
   readonly silence: number
 }
@@ -75,7 +75,7 @@ export function gcsApi(
   authorization: Authorization,
   userProject: string | undefined,
   settings: ApiSettings,
-  surroundings: Pick<Surroundings, 'sleep' | 'random'>
+  surroundings: Surroundings
 ): GcsApi {
   const { connectTimeout, silence } = settings
   const agent = new undici.Agent({ connections: CONNECTIONS, connect: { timeout: connectTimeout }, headersTimeout: silence, bodyTimeout: silence })
@@ -96,7 +96,7 @@ export function gcsApi(
         if (!('refresh' in attempt)) return attempt
         if (!attempt.refresh || refreshed || !authorization.renewable) return attempt
         refreshed = true
-        await authorization.refresh(controller.signal)
+        await authorization.refresh(controller.signal).catch((error: unknown) => { throw atObject(error, place.uri, place.operation, number) })
         return once(place, request, number, controller.signal)
       }, settings, surroundings, controller.signal)
     } catch (error) {
@@ -143,7 +143,7 @@ export function gcsApi(
     if ((reply.status >= 200 && reply.status < 300) || accept.includes(reply.status)) {
       const json = parsed(reply.text)
       // Half of a reply looks like this when the connection ends in its middle and its length was not announced.
-      if (json === undefined && reply.text !== '' && reply.status !== 499) return lost(place, new Error('a reply that is not JSON'), repeatable, attempts)
+      if (json === undefined && reply.text !== '' && reply.status < 300) return lost(place, new Error('a reply that is not JSON'), repeatable, attempts)
       return { value: { status: reply.status, header: reply.header, json } }
     }
     const fault = gcsFault(reply.status, reply.text)

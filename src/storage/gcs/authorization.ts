@@ -44,10 +44,18 @@ const AGAIN = 10_000
 /** Those who were refused with the headers before these ones come later than the one who got these. */
 const FRESH = 5000
 
+interface Current {
+  readonly headers: Readonly<Record<string, string>>
+  /** When they came, when they are to be renewed, and when they end. */
+  readonly since: number
+  readonly until: number
+  readonly expires: number
+}
+
 /** Keeps headers until shortly before they end, and gets new ones once for all who ask meanwhile. */
 export function authorization({ renew, projectId }: Identity, now: () => number = Date.now): Authorization {
-  let current: { readonly headers: Readonly<Record<string, string>>, readonly since: number, readonly until: number, readonly expires: number } | undefined
-  /** Whether there were other headers before the current ones: the first that are refused are refused for good. */
+  let current: Current | undefined
+  /** Whether the current headers came in the place of others, so that a refusal may be of those. */
   let replaced = false
   let renewing: Promise<Readonly<Record<string, string>>> | undefined
 
@@ -78,7 +86,7 @@ export function authorization({ renew, projectId }: Identity, now: () => number 
       return abortable(renewed(false), signal)
     },
     async refresh(signal) {
-      if (current !== undefined && now() - current.since < FRESH && replaced) return
+      if (replaced && current !== undefined && now() - current.since < FRESH) return
       await abortable(renewed(true), signal)
     },
     projectId

@@ -32,7 +32,8 @@ export function gcsContainers(api: GcsApi, pageSize: number, projectId: () => Pr
       const name = bucketOf(uri, 'create')
       const project = await projectId()
       // Sent again it would find what it has made, and say that it was there.
-      await api.call({ uri: `gs://${name}/`, operation: 'create' }, { method: 'POST', path: '/storage/v1/b', query: { project }, ...jsonBody({ name }), repeatable: false }, signal)
+      const request = { method: 'POST', path: '/storage/v1/b', query: { project }, ...jsonBody({ name }), repeatable: false } as const
+      await api.call({ uri: `gs://${name}/`, operation: 'create' }, request, signal)
     },
 
     async delete(uri, { signal } = {}) {

@@ -3,9 +3,10 @@ import type { DeleteResult, DirectoryPage, ObjectMeta, RequestOptions, WriteOpti
 import { inParallel } from '../../util/parallel.js'
 import { multipartWriter } from '../remote/multipart-writer.js'
 import type { RemoteName, ServiceControl } from '../remote/service.js'
+import { compareBytes } from '../uri.js'
 import type { ApiPlace, ApiReply, GcsApi } from './api.js'
 import { gcsContainers } from './containers.js'
-import { META_FIELDS, conditionOf, jsonBody, metaOf, objectIn, objectPath, statOf } from './resource.js'
+import { META_FIELDS, conditionOf, jsonBody, metaOf, objectIn, objectPath, statOf, type GcsObject } from './resource.js'
 import { gcsUploads } from './upload.js'
 
 export interface ControlOptions {
@@ -19,6 +20,9 @@ export interface ControlOptions {
 
 /** Deletes that are under way at a time. */
 const DELETES = 24
+
+/** What a copy keeps of the original. */
+const KEPT = ['contentType', 'metadata', 'contentEncoding', 'contentLanguage', 'contentDisposition', 'cacheControl']
 
 /** Everything but reading, through the JSON API. */
 export function gcsControl(api: GcsApi, { partSize, pageSize, projectId }: ControlOptions): ServiceControl {
@@ -36,6 +40,7 @@ export function gcsControl(api: GcsApi, { partSize, pageSize, projectId }: Contr
   async function* pages(prefix: RemoteName, operation: string, delimiter: string | undefined, signal: AbortSignal | undefined): AsyncGenerator<Page> {
     const place = { uri: prefix.uri, operation }
     let pageToken: string | undefined
+    let last: string | undefined
     do {
       const { json } = await api.call(place, {
         method: 'GET',
@@ -50,10 +55,12 @@ export function gcsControl(api: GcsApi, { partSize, pageSize, projectId }: Contr
         repeatable: true
       }, signal)
       const page = pageIn(place, json)
-      yield page
-      if (page.next !== undefined && page.next === pageToken) {
-        throw new MillraceError('Unavailable', `${operation} ${prefix.uri}: the listing goes round in circles: the token of the next page is that of this one`, place)
+      for (const { name } of page.items) {
+        if (last !== undefined && compareBytes(last, name) >= 0) throw circles(place, `${JSON.stringify(name)} comes behind ${JSON.stringify(last)}`)
+        last = name
       }
+      yield page
+      if (page.next !== undefined && page.next === pageToken) throw circles(place, 'the token of the next page is that of this one')
       pageToken = page.next
       signal?.throwIfAborted()
     } while (pageToken !== undefined)
@@ -131,18 +138,21 @@ export function gcsControl(api: GcsApi, { partSize, pageSize, projectId }: Contr
   async function description(from: RemoteName, { contentType, metadata, signal }: WriteOptions, place: ApiPlace): Promise<object | undefined> {
     if (contentType === undefined && metadata === undefined) return undefined
     const { fields } = objectIn(place, (await stat(from, { signal })).json)
-    const kept = Object.fromEntries(['contentType', 'metadata', 'contentEncoding', 'contentLanguage', 'contentDisposition', 'cacheControl'].map(key => [key, fields[key]]))
+    const kept = Object.fromEntries(KEPT.map(key => [key, fields[key]]))
     return { ...kept, ...(contentType === undefined ? {} : { contentType }), ...(metadata === undefined ? {} : { metadata }) }
   }
 }
 
-function listed({ container }: RemoteName, item: unknown): ObjectMeta {
-  const object = objectIn({ uri: `gs://${container}/`, operation: 'list' }, item)
+function listed({ container }: RemoteName, object: GcsObject): ObjectMeta {
   return metaOf(`gs://${container}/${object.name}`, object)
 }
 
+function circles(place: ApiPlace, why: string): MillraceError {
+  return new MillraceError('Unavailable', `${place.operation} ${place.uri}: the listing goes round in circles: ${why}`, { ...place })
+}
+
 interface Page {
-  readonly items: readonly unknown[]
+  readonly items: readonly GcsObject[]
   readonly prefixes: readonly string[]
   readonly next: string | undefined
 }
@@ -152,5 +162,5 @@ function pageIn(place: ApiPlace, json: unknown): Page {
     throw new MillraceError('Unavailable', `${place.operation} ${place.uri}: the reply is no listing; is this the JSON API of Google Cloud Storage?`, { ...place })
   }
   const { items = [], prefixes = [], nextPageToken } = json as { items?: unknown[], prefixes?: string[], nextPageToken?: unknown }
-  return { items, prefixes, next: typeof nextPageToken === 'string' && nextPageToken !== '' ? nextPageToken : undefined }
+  return { items: items.map(item => objectIn(place, item)), prefixes, next: typeof nextPageToken === 'string' && nextPageToken !== '' ? nextPageToken : undefined }
 }

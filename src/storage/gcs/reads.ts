@@ -55,7 +55,9 @@ export function gcsReads(endpoint: GcsEndpoint, authorization: Authorization, us
       return hinted(fault, reply.status, authorization)
     },
 
-    refresh: (_fault, _reply, _name, signal) => authorization.refresh(signal)
+    async refresh(_fault, _reply, { uri }, signal) {
+      await authorization.refresh(signal).catch((error: unknown) => { throw atObject(error, uri, 'read') })
+    }
   }
 }
 

@@ -63,8 +63,13 @@ export function conditionOf({ uri, operation }: ApiPlace, { ifAbsent = false, if
   return { ifGenerationMatch: ifVersion }
 }
 
+interface Description {
+  readonly contentType: string
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
 /** What a write says of the object beside its bytes. */
-export function describe({ operation }: Pick<ApiPlace, 'operation'>, { contentType = 'application/octet-stream', metadata }: WriteOptions): { readonly contentType: string, readonly metadata?: Readonly<Record<string, string>> } {
+export function describe({ operation }: Pick<ApiPlace, 'operation'>, { contentType = 'application/octet-stream', metadata }: WriteOptions): Description {
   // It becomes a line of a header.
   if (!/^[\x20-\x7e]+$/.test(contentType)) throw new TypeError(`${operation}: contentType must be a media type such as text/plain`)
   return { contentType, ...(metadata === undefined ? {} : { metadata }) }

@@ -71,13 +71,14 @@ function gcsService(options: GcsStoreOptions, tuning: StoreTuning, env: Environm
   async function projectId(): Promise<string> {
     const project = options.projectId ?? env['GOOGLE_CLOUD_PROJECT'] ?? env['GCLOUD_PROJECT'] ?? await who.projectId()
     if (project !== undefined) return project
-    throw new MillraceError('Denied', 'gs://: buckets belong to a project, and none is known; pass the option projectId, or set GOOGLE_CLOUD_PROJECT', { operation: 'list' })
+    throw new MillraceError('Denied', 'gs://: buckets belong to a project, and none is known; pass the option projectId, or set GOOGLE_CLOUD_PROJECT')
   }
 
   async function control(): Promise<ServiceControl> {
     // One cast at the border: what `loadUndici` tells of undici is what reading uses.
     const undici = await loadUndici() as unknown as UndiciRequests
-    const api = gcsApi(undici, endpoint, who, userProject, { ...resolveTuning(tuning, env).ranges, silence: SILENCE }, systemSurroundings)
+    const settings = { ...resolveTuning(tuning, env).ranges, silence: SILENCE }
+    const api = gcsApi(undici, endpoint, who, userProject, settings, systemSurroundings)
     return gcsControl(api, { partSize, pageSize: PAGE, projectId })
   }
 

@@ -75,7 +75,9 @@ export function checkHeaders(headers: Readonly<Record<string, unknown>>): Readon
     const lower = name.toLowerCase()
     if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(lower)) throw new TypeError(`httpStore: headers: ${JSON.stringify(name)} is no name of a header`)
     if (OURS.has(lower)) throw new TypeError(`httpStore: headers: ${name} is set by the store`)
-    if (typeof value !== 'string' || !/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) throw new TypeError(`httpStore: headers: the value of ${name} is not one that a header can have`)
+    if (typeof value !== 'string' || !/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
+      throw new TypeError(`httpStore: headers: the value of ${name} is not one that a header can have`)
+    }
     return [lower, value]
   }))
 }

@@ -18,7 +18,7 @@ const NO_HEAD: ReadonlySet<number> = new Set([400, 403, 405, 501])
 /** What the head of a reply says of an object: that of HEAD, or where that is refused that of a GET for one byte. */
 export async function httpStat(
   name: HttpName, write: HttpRequestWriter, renewable: boolean, transport: Transport, settings: StatSettings,
-  surroundings: Pick<Surroundings, 'sleep' | 'random'>, { signal }: RequestOptions
+  surroundings: Surroundings, { signal }: RequestOptions
 ): Promise<ObjectStat> {
   const place = { uri: name.uri, operation: 'stat' }
   let method: 'HEAD' | 'GET' = 'HEAD'
@@ -62,7 +62,8 @@ function statOf(name: HttpName, head: ReplyHead): ObjectStat {
   const size = sizeOfReply(head)
   const encoded = encodedReply(head)
   if (size === undefined || encoded !== undefined) {
-    throw new MillraceError('Unsupported', `stat ${name.uri}: ${encoded ?? 'the server does not tell the size of the object'}`, { uri: name.uri, operation: 'stat', status: head.status })
+    const why = encoded ?? 'the server does not tell the size of the object'
+    throw new MillraceError('Unsupported', `stat ${name.uri}: ${why}`, { uri: name.uri, operation: 'stat', status: head.status })
   }
   const modified = Date.parse(head.header('last-modified') ?? '')
   const contentType = head.header('content-type')

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../errors.js'
 import type { ByteSource, ObjectMeta, RequestOptions, RequestTrace, Store } from '../../store.js'
+import type { MaybePromise } from '../../types.js'
 import { abortable, sharedController } from '../../util/abort.js'
 import type { DiskObject, DiskTier } from './cache-disk.js'
 import { blockMemory, type BlockMemory, type MemoryBlock } from './cache-memory.js'
@@ -50,8 +51,11 @@ export interface BlockCache {
   release(object: CachedObject): Promise<void>
   /** Whether anything of the object is in memory or on its way. */
   knows(uri: string): boolean
-  /** Fills `into`; true if all of it was part of objects with the right checksum. `whole` says that the object may be fetched with one `get`. */
-  read(object: CachedObject, offset: number, into: Uint8Array, options: RequestOptions | undefined, whole: boolean): Promise<boolean>
+  /**
+   * Fills `into`, at once if all is in memory; true if all of it was part of objects with the right checksum. `whole` says that the object
+   * may be fetched with one `get`.
+   */
+  read(object: CachedObject, offset: number, into: Uint8Array, options: RequestOptions | undefined, whole: boolean): MaybePromise<boolean>
   /** Keeps a whole object that came another way. */
   keep(object: CachedObject, bytes: Uint8Array, verified: boolean): Promise<void>
   /** Forgets all versions of an object. */
@@ -244,7 +248,7 @@ export function blockCache(store: Store, { memoryBytes, blockSize, disk }: Block
     }
   }
 
-  async function read(object: CachedObject, offset: number, into: Uint8Array, options: RequestOptions | undefined, whole: boolean): Promise<boolean> {
+  function read(object: CachedObject, offset: number, into: Uint8Array, options: RequestOptions | undefined, whole: boolean): MaybePromise<boolean> {
     const end = offset + into.byteLength
     let next = Math.floor(offset / blockSize)
     const last = Math.floor((end - 1) / blockSize)
@@ -297,20 +301,23 @@ export function blockCache(store: Store, { memoryBytes, blockSize, disk }: Block
       }
     }
 
-    if (into.byteLength === 0) return verified
-    copyHits()
-    if (next > last) return verified
-    let giveUp: (error: unknown) => void = () => undefined
-    const givenUp = new Promise<never>((_, reject) => { giveUp = reject })
-    givenUp.catch(() => undefined) // told to those who wait for flights
-    try {
-      await Promise.all(Array.from({ length: Math.min(fetchesAtOnce(), last - next + 1) }, () => work(givenUp)))
-    } catch (error) {
-      stopped = true // nothing is written into the caller's memory any more
-      giveUp(error)
-      throw error
+    /** Fetches side by side. After a failure nothing is written into the caller's memory any more, and nothing is waited for. */
+    async function fetchRest(): Promise<boolean> {
+      let giveUp: (error: unknown) => void = () => undefined
+      const givenUp = new Promise<never>((_, reject) => { giveUp = reject })
+      givenUp.catch(() => undefined) // told to those who wait for flights
+      try {
+        await Promise.all(Array.from({ length: Math.min(fetchesAtOnce(), last - next + 1) }, () => work(givenUp)))
+      } catch (error) {
+        stopped = true
+        giveUp(error)
+        throw error
+      }
+      return verified
     }
-    return verified
+
+    if (into.byteLength > 0) copyHits()
+    return into.byteLength === 0 || next > last ? verified : fetchRest()
   }
 
   return {

@@ -1,6 +1,8 @@
 import { isMillraceError, MillraceError } from '../../errors.js'
 import type { ByteSource, GetOptions, ObjectBytes, ObjectMeta, ObjectWriter, OpenOptions, RequestOptions, Store } from '../../store.js'
+import type { MaybePromise } from '../../types.js'
 import { checkInteger, checkOptions } from '../../util/check.js'
+import { isPromise } from '../../util/promise.js'
 import { allocateFor, checkRange, closedError } from '../checks.js'
 import { withoutSecrets } from '../uri.js'
 import { blockCache, type CachedObject } from './cache-blocks.js'
@@ -8,6 +10,7 @@ import { BLOCK_OVERHEAD } from './cache-memory.js'
 import type { DiskStats, DiskTier } from './cache-disk.js'
 import { versionMemory } from './cache-versions.js'
 import { forward } from './forward.js'
+import { underWay } from './under-way.js'
 
 /** Options of {@link cached}. Sizes in bytes. */
 export interface CacheOptions {
@@ -95,7 +98,7 @@ export function cached(store: Store, options: CacheOptions = {}, clock: CacheClo
   /** The disk, opened when it is used first. It is an error if that is not possible, but not if it is full. */
   function disk(): Promise<DiskTier | undefined> | undefined {
     if (directory === undefined) return undefined
-    return opening ??= openDisk(directory, ofDisk).then(opened => tier = opened, (error: unknown) => {
+    return opening ??= openDisk({ directory, pendingBytes: Math.max(LEAST_PENDING, memoryBytes / 2), ...ofDisk }).then(opened => tier = opened, (error: unknown) => {
       if (isMillraceError(error, 'Limit')) return undefined
       opening = undefined
       throw error
@@ -141,29 +144,36 @@ export function cached(store: Store, options: CacheOptions = {}, clock: CacheClo
 
   function sourceOf(object: CachedObject): ByteSource {
     const { uri, size, version } = object.meta
-    let busy = 0
-    let whenIdle: (() => void) | undefined
+    const reads = underWay()
     let closed: Promise<void> | undefined
     async function finish(): Promise<void> {
-      if (busy > 0) await new Promise<void>(resolve => { whenIdle = resolve })
+      await reads.ended()
       await blocks.release(object)
+    }
+    function read(offset: number, into: Uint8Array, request: RequestOptions | undefined): MaybePromise<unknown> {
+      checkRange(uri, size, offset, into.byteLength)
+      if (closed !== undefined) throw closedError(uri, 'read', 'the source was closed')
+      begin('read', uri, request?.signal)
+      return blocks.read(object, offset, into, request, false)
+    }
+    async function settle(reading: PromiseLike<unknown>): Promise<void> {
+      try {
+        await reading
+      } catch (error) {
+        distrust(uri, error)
+      }
     }
     return {
       uri,
       byteLength: size,
       version,
-      async read(offset, into, request) {
-        checkRange(uri, size, offset, into.byteLength)
-        if (closed !== undefined) throw closedError(uri, 'read', 'the source was closed')
-        begin('read', uri, request?.signal)
-        busy++
+      // What is in memory costs no more than a promise.
+      read(offset, into, request) {
         try {
-          await blocks.read(object, offset, into, request, false)
+          const reading = read(offset, into, request)
+          return isPromise(reading) ? reads.track(settle(reading)) : Promise.resolve()
         } catch (error) {
-          distrust(uri, error)
-          throw error
-        } finally {
-          if (--busy === 0) whenIdle?.()
+          return Promise.reject(error as Error)
         }
       },
       close: () => (closed ??= finish())
@@ -171,8 +181,9 @@ export function cached(store: Store, options: CacheOptions = {}, clock: CacheClo
   }
 
   /** What is not as it was believed to be is not believed any longer. */
-  function distrust(uri: string, error: unknown): void {
+  function distrust(uri: string, error: unknown): never {
     if (isMillraceError(error, 'Changed') || isMillraceError(error, 'NotFound')) versions.forget(uri)
+    throw error
   }
 
   async function get(uri: string, request: GetOptions = {}): Promise<ObjectBytes> {
@@ -189,8 +200,7 @@ export function cached(store: Store, options: CacheOptions = {}, clock: CacheClo
       const verified = await blocks.read(object, 0, bytes, request, true)
       return { bytes, meta: { uri, size, version }, verified: verified && size > 0 }
     } catch (error) {
-      distrust(uri, error)
-      throw error
+      return distrust(uri, error)
     } finally {
       await blocks.release(object)
     }
@@ -345,10 +355,13 @@ function resolveOptions(options: CacheOptions): Resolved {
   return { memoryBytes, blockSize, directory, diskBytes, keepFreeBytes, namespace, trustFor }
 }
 
-async function openDisk(directory: string, options: Pick<Resolved, 'diskBytes' | 'keepFreeBytes' | 'namespace'>): Promise<DiskTier> {
+/** Blocks that wait to be written may take so much, or half of the memory: there they are anyway. */
+const LEAST_PENDING = 64 << 20
+
+async function openDisk(options: Pick<Resolved, 'diskBytes' | 'keepFreeBytes' | 'namespace'> & { directory: string; pendingBytes: number }): Promise<DiskTier> {
   if ((globalThis.process as { versions?: { node?: string } } | undefined)?.versions?.node === undefined) {
     throw new MillraceError('Unsupported', 'cached: there are no directories on this platform; leave out the option directory')
   }
   const { openDiskCache } = await import('../file-cache.js')
-  return openDiskCache({ directory, ...options })
+  return openDiskCache(options)
 }

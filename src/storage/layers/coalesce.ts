@@ -5,6 +5,7 @@ import { later } from '../../util/later.js'
 import { inParallel } from '../../util/parallel.js'
 import { checkRange, closedError } from '../checks.js'
 import { DEFAULT_RANGES, type RangeEngineConfig } from '../config.js'
+import { signalWatch, type Abortable } from '../remote/signals.js'
 import { planRanges, type PlannedRange } from './plan-ranges.js'
 import { spareMemory } from './spare-memory.js'
 import type { ByteRange } from './split.js'
@@ -77,6 +78,7 @@ const OF_THE_OBJECT: readonly ErrorKind[] = ['Changed', 'NotFound', 'Denied', 'C
 export function coalescing(source: ByteSource, config: Pick<RangeEngineConfig, 'coalesceGap' | 'chunkSize'>): ByteSource {
   const { uri, byteLength } = source
   const memory = spareMemory(KEPT)
+  const signals = signalWatch()
   let queue: Asked[] = []
   let underWay = 0
   let whenIdle: (() => void) | undefined
@@ -107,21 +109,22 @@ export function coalescing(source: ByteSource, config: Pick<RangeEngineConfig, '
     for (const asked of members) {
       const { signal } = asked.options
       if (signal === undefined) continue
-      asked.abort = () => {
-        waiting.delete(asked)
-        asked.reject(signal.reason)
-        if (waiting.size === 0) controller.abort(signal.reason)
+      asked.abort = (reason) => {
+        if (!waiting.delete(asked)) return
+        asked.reject(reason)
+        if (waiting.size === 0) controller.abort(reason)
       }
-      if (signal.aborted) asked.abort()
-      else signal.addEventListener('abort', asked.abort, { once: true })
+      if (signal.aborted) asked.abort(signal.reason)
+      else signals.add(signal, asked)
     }
     if (waiting.size === 0) return
     const room = memory.take(plan.length) ?? new Uint8Array(plan.length)
     try {
       await source.read(plan.offset, room.subarray(0, plan.length), { signal: controller.signal, trace: traceOf(waiting) })
-      for (const { offset, length, into, resolve } of waiting) {
-        into.set(room.subarray(offset - plan.offset, offset - plan.offset + length))
-        resolve()
+      for (const asked of waiting) {
+        const start = asked.offset - plan.offset
+        asked.into.set(room.subarray(start, start + asked.length))
+        asked.resolve()
       }
     } catch (error) {
       const ofAll = OF_THE_OBJECT.some(kind => isMillraceError(error, kind))
@@ -130,7 +133,8 @@ export function coalescing(source: ByteSource, config: Pick<RangeEngineConfig, '
         else alone(asked)
       }
     } finally {
-      for (const { abort, options } of members) if (abort !== undefined) options.signal?.removeEventListener('abort', abort)
+      waiting.clear()
+      for (const asked of members) if (asked.options.signal !== undefined) signals.remove(asked.options.signal, asked)
       memory.give(room)
     }
   }
@@ -149,7 +153,7 @@ export function coalescing(source: ByteSource, config: Pick<RangeEngineConfig, '
         underWay++
         if (queue.length === 0) later(flush)
         queue.push({
-          offset, length, into, options, abort: undefined,
+          offset, length, into, options, abort: () => undefined,
           resolve: () => { settled(); resolve() },
           reject: (error) => { settled(); reject(error as Error) }
         })
@@ -164,10 +168,10 @@ export function coalescing(source: ByteSource, config: Pick<RangeEngineConfig, '
 }
 
 /** A read that waits for its turn. */
-interface Asked extends ByteRange {
+interface Asked extends ByteRange, Abortable {
   readonly into: Uint8Array
   readonly options: RequestOptions
-  abort: (() => void) | undefined
+  abort: (reason: unknown) => void
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }

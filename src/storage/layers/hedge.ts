@@ -1,6 +1,7 @@
 import type { PoolConfig } from '../config.js'
 import type { BodyTarget, Exchange, ReplyHead, SendOptions, Transport } from '../remote/http.js'
 import type { Surroundings } from '../remote/reader.js'
+import { signalWatch, type Abortable } from '../remote/signals.js'
 import { histogram } from './histogram.js'
 
 /** A request was sent a second time. */
@@ -18,6 +19,8 @@ const MIN_SAMPLES = 200
 const BURST = 10
 /** Milliseconds without second requests after an origin asked to slow down. */
 const CALM = 10_000
+/** Controllers that are kept for later requests. */
+const CONTROLLERS = 256
 /** Origins whose times are kept. */
 const ORIGINS = 256
 
@@ -33,80 +36,112 @@ export function hedged(transport: Transport, config: Pick<PoolConfig, 'hedge' | 
   if (!config.hedge) return transport
   const { hedgeQuantile, hedgeBudget } = config
   const origins = new Map<string, Origin>()
+  const signals = signalWatch()
+  const closing = new AbortController()
+  /** Never aborted, and nobody listens to them any more: making one costs more than all the rest here. */
+  const controllers: AbortController[] = []
   const originOf = (name: string): Origin => {
     let origin = origins.get(name)
     if (origin === undefined) {
       const [first] = origins.keys()
       if (origins.size >= ORIGINS && first !== undefined) origins.delete(first)
-      origin = { times: recentTimes(hedgeQuantile), tokens: 0, throttled: -Infinity }
+      origin = { times: recentTimes(hedgeQuantile), tokens: 0, throttled: -Infinity, pending: [], isWatched: false }
       origins.set(name, origin)
     }
     return origin
   }
 
-  const race = async (exchange: Exchange, options: SendOptions, origin: Origin): Promise<void> => {
-    const { signal } = options
-    const start = surroundings.now()
-    const delay = origin.times.quantile()
-    const [first, second] = [new AbortController(), new AbortController()]
-    const answered = new AbortController() // ends the wait for the delay
-    const abort = (): void => {
-      for (const controller of [first, second, answered]) controller.abort(signal.reason)
-    }
-    signal.addEventListener('abort', abort, { once: true })
-    let winner: AbortController | undefined
-    let firstWaits = true
-    let isSent = false
-
-    /** The exchange as one of the two sees it. */
-    const attempt = (own: AbortController, other: AbortController): Exchange => ({
-      request: exchange.request,
-      begin(reply) {
-        if (winner !== undefined) throw LOST // both were answered before either could be ended
-        if (isThrottled(reply)) origin.throttled = surroundings.now()
-        if (own === second && firstWaits && (reply.status >= 500 || reply.status === 429)) throw LOST
-        winner = own
-        answered.abort(LOST)
-        other.abort(LOST)
-        const waited = surroundings.now() - start
-        origin.times.add(own === first ? waited : Math.max(waited, delay)) // the slow one took at least as long
-        if (isSent) observer?.({ origin: exchange.request.origin, after: delay, won: own === second })
-        return exchange.begin(reply)
-      },
-      get received() {
-        return exchange.received
-      },
-      set received(count) {
-        if (winner === own) exchange.received = count
-      }
-    })
-    const send = (own: AbortController, other: AbortController, fresh: boolean | undefined): Promise<void> => transport.send(attempt(own, other), { signal: own.signal, fresh })
-
+  /** Sends a second request for those that are due. One wait for all requests of an origin: they come in the order in which they are due. */
+  const watch = async (origin: Origin): Promise<void> => {
+    origin.isWatched = true
     try {
-      const firstTry = outcome(send(first, second, options.fresh)).then((result) => {
-        firstWaits = false
-        return result
-      })
-      const late = surroundings.sleep(delay, answered.signal).then(() => true, () => false)
-      const quick = await Promise.race([firstTry, late])
-      if (typeof quick === 'object' || winner !== undefined || signal.aborted || origin.tokens < 1 || calm(origin)) {
-        answered.abort(LOST)
-        return settle(await firstTry)
+      for (let first = origin.pending[0]; first !== undefined; first = origin.pending[0]) {
+        const left = first.due - surroundings.now()
+        if (left > 0 && !first.isAnswered) await surroundings.sleep(left, closing.signal)
+        origin.pending.shift()
+        if (!first.isAnswered) first.fire()
       }
-      origin.tokens--
-      isSent = true
-      const secondTry = outcome(send(second, first, true))
-      const one = await Promise.race([firstTry.then(result => ({ ...result, own: first })), secondTry.then(result => ({ ...result, own: second }))])
-      if (winner === one.own) return settle(one)
-      // This one ended without an answer: the other one decides. When neither was answered, the first one tells why.
-      const other = await (one.own === first ? secondTry : firstTry)
-      return settle(winner !== undefined || one.own === second ? other : one)
+    } catch {
+      origin.pending = [] // it was closed
     } finally {
-      answered.abort(LOST)
-      signal.removeEventListener('abort', abort)
+      origin.isWatched = false
     }
   }
-  const calm = (origin: Origin): boolean => surroundings.now() - origin.throttled < CALM
+
+  const race = (exchange: Exchange, options: SendOptions, origin: Origin): Promise<void> => new Promise((resolve, reject) => {
+    const { signal } = options
+    if (signal.aborted) return reject(signal.reason as Error)
+    const start = surroundings.now()
+    const delay = origin.times.quantile()
+    const first = controllers.pop() ?? new AbortController()
+    let second: AbortController | undefined
+    let winner: AbortController | undefined
+    let underWay = 0
+    let failure: { readonly error: unknown } | undefined // of the first one
+    const both: Abortable = {
+      abort(reason) {
+        pending.isAnswered = true
+        first.abort(reason)
+        second?.abort(reason)
+      }
+    }
+    const pending: Pending = {
+      due: start + delay,
+      isAnswered: false,
+      fire() {
+        if (origin.tokens < 1 || isCalm(origin)) return
+        origin.tokens--
+        second = new AbortController()
+        attempt(second, true)
+      }
+    }
+    const end = (): void => {
+      pending.isAnswered = true
+      signals.remove(signal, both)
+    }
+    /** One of the two has failed. */
+    const failed = (own: AbortController, error: unknown): void => {
+      underWay--
+      if (own === first) failure = { error }
+      if (winner === undefined ? underWay > 0 : winner !== own) return // the other one decides
+      end()
+      reject((winner === undefined ? (failure?.error ?? error) : error) as Error)
+    }
+    const attempt = (own: AbortController, fresh: boolean | undefined): void => {
+      underWay++
+      transport.send({
+        request: exchange.request,
+        begin(reply) {
+          if (winner !== undefined) throw LOST // both were answered before either could be ended
+          if (isThrottled(reply)) origin.throttled = surroundings.now()
+          if (own === second && failure === undefined && (reply.status >= 500 || reply.status === 429)) throw LOST
+          winner = own
+          pending.isAnswered = true
+          const other = own === first ? second : first
+          other?.abort(LOST)
+          const waited = surroundings.now() - start
+          origin.times.add(waited) // the one that lost took at least as long
+          if (second !== undefined) observer?.({ origin: exchange.request.origin, after: delay, won: own === second })
+          return exchange.begin(reply)
+        },
+        get received() {
+          return exchange.received
+        },
+        set received(count) {
+          if (winner === own) exchange.received = count
+        }
+      }, { signal: own.signal, fresh }).then(() => {
+        if (!own.signal.aborted && controllers.length < CONTROLLERS) controllers.push(own)
+        end()
+        resolve()
+      }, (error: unknown) => failed(own, error))
+    }
+    signals.add(signal, both)
+    attempt(first, options.fresh)
+    origin.pending.push(pending)
+    if (!origin.isWatched) void watch(origin).catch(reject)
+  })
+  const isCalm = (origin: Origin): boolean => surroundings.now() - origin.throttled < CALM
 
   /** One request, whose time is taken. */
   const once = (exchange: Exchange, options: SendOptions, origin: Origin): Promise<void> => {
@@ -131,9 +166,12 @@ export function hedged(transport: Transport, config: Pick<PoolConfig, 'hedge' | 
     send(exchange, options) {
       const origin = originOf(exchange.request.origin)
       origin.tokens = Math.min(BURST, origin.tokens + hedgeBudget)
-      return origin.times.count() < MIN_SAMPLES || origin.tokens < 1 || calm(origin) ? once(exchange, options, origin) : race(exchange, options, origin)
+      return origin.times.count() < MIN_SAMPLES || origin.tokens < 1 || isCalm(origin) ? once(exchange, options, origin) : race(exchange, options, origin)
     },
-    close: () => transport.close()
+    close() {
+      closing.abort(LOST)
+      return transport.close()
+    }
   }
 }
 
@@ -143,20 +181,20 @@ interface Origin {
   tokens: number
   /** When it last asked to slow down. */
   throttled: number
+  /** Requests that may become late, in the order in which they do. */
+  pending: Pending[]
+  isWatched: boolean
+}
+
+interface Pending {
+  readonly due: number
+  isAnswered: boolean
+  /** Sends the second request. */
+  fire(): void
 }
 
 /** How the loser ends. Nobody sees it. */
 const LOST = new Error('the other one of two equal requests was answered first')
-
-type Outcome = { readonly ok: true } | { readonly ok: false; readonly error: unknown }
-
-function outcome(sending: Promise<void>): Promise<Outcome> {
-  return sending.then(() => ({ ok: true }), (error: unknown) => ({ ok: false, error }))
-}
-
-function settle(result: Outcome): void {
-  if (!result.ok) throw result.error
-}
 
 function isThrottled({ status }: ReplyHead): boolean {
   return status === 429 || status === 503
@@ -172,7 +210,7 @@ interface RecentTimes {
 /** After so many times those before the last so many are forgotten. */
 const GENERATION = 2048
 /** So many are added before the quantile is found anew. */
-const RENEWED = 64
+const RENEWED = 256
 
 function recentTimes(quantile: number): RecentTimes {
   let former = histogram()

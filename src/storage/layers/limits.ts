@@ -1,5 +1,6 @@
-import type { Limits, Permit, Surroundings } from '../remote/reader.js'
 import type { PoolConfig } from '../config.js'
+import type { Limits, Permit, Surroundings } from '../remote/reader.js'
+import { signalWatch, type Abortable } from '../remote/signals.js'
 
 /** {@link Limits} that can be looked at. */
 export interface RequestLimits extends Limits {
@@ -49,6 +50,7 @@ export function limits(config: PoolConfig, surroundings: Pick<Surroundings, 'now
   const { maxInflight, maxInflightBytes, adaptiveConcurrency } = config
   const ceiling = Math.max(1, Math.min(config.poolSize, maxInflight))
   const hosts = new Map<string, Host>()
+  const signals = signalWatch()
   let inFlight = 0
   let bytesInFlight = 0
   let waiting = 0
@@ -135,10 +137,12 @@ export function limits(config: PoolConfig, surroundings: Pick<Surroundings, 'now
       let next: Waiter | undefined
       if (small !== undefined && (!ahead || passed < PASSES)) next = small
       else next = large
-      if (next === undefined || !fits(next.bytes)) {
-        // A small one that came first and does not fit makes the others wait: nothing frees less room than it needs.
-        return
+      if (next === undefined) return
+      if (next.signal.aborted) {
+        next.refuse() // it is going to hear of it
+        continue
       }
+      if (!fits(next.bytes)) return
       if (next === large) passed = 0
       else if (ahead) passed++
       remove(next)
@@ -146,6 +150,7 @@ export function limits(config: PoolConfig, surroundings: Pick<Surroundings, 'now
     }
   }
   const remove = (waiter: Waiter): void => {
+    waiter.waits = false
     waiter.lane.remove(waiter)
     waiting--
   }
@@ -156,23 +161,31 @@ export function limits(config: PoolConfig, surroundings: Pick<Surroundings, 'now
       const host = hosts.get(name) ?? hostOf(name)
       if (waiting === 0 && inFlight < maxInflight && host.inFlight < host.limit && fits(bytes)) return admit(host, bytes)
       let permit: Permit | undefined
-      const lane = bytes <= SMALL ? host.small : host.large
-      const waiter: Waiter = { host, lane, bytes, ticket: tickets++, admit: (place) => { permit = place }, previous: undefined, next: undefined }
-      lane.add(waiter)
+      const waiter: Waiter = {
+        host, bytes, signal, lane: bytes <= SMALL ? host.small : host.large, ticket: tickets++, waits: true, previous: undefined, next: undefined,
+        admit: (place) => { permit = place },
+        refuse: () => undefined,
+        abort() {
+          if (!waiter.waits) return
+          waiter.refuse()
+          pump()
+        }
+      }
+      waiter.lane.add(waiter)
       waiting++
       pump() // those who wait may wait for other things
       if (permit !== undefined) return permit
       return new Promise((resolve, reject) => {
-        const abort = (): void => {
-          remove(waiter)
-          reject(signal.reason as Error)
-          pump()
-        }
         waiter.admit = (place) => {
-          signal.removeEventListener('abort', abort)
+          signals.remove(signal, waiter)
           resolve(place)
         }
-        signal.addEventListener('abort', abort, { once: true })
+        waiter.refuse = () => {
+          remove(waiter)
+          signals.remove(signal, waiter)
+          reject(signal.reason as Error)
+        }
+        signals.add(signal, waiter)
       })
     },
     inFlight: () => inFlight,
@@ -195,12 +208,15 @@ interface Host {
   readonly large: Queue
 }
 
-interface Waiter {
+interface Waiter extends Abortable {
   readonly host: Host
   readonly lane: Queue
   readonly bytes: number
+  readonly signal: AbortSignal
   readonly ticket: number
+  waits: boolean
   admit: (place: Permit) => void
+  refuse: () => void
   previous: Waiter | undefined
   next: Waiter | undefined
 }

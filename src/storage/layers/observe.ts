@@ -2,6 +2,7 @@ import { isMillraceError } from '../../errors.js'
 import type { ByteSource, Containers, ListOptions, ObjectMeta, ObjectWriter, RequestOptions, RequestTrace, Store } from '../../store.js'
 import { withoutSecrets } from '../uri.js'
 import { forward } from './forward.js'
+import { underWay } from './under-way.js'
 
 /** What somebody who uses a store asks of it. `read` is a read of an opened object, `write` a streaming write from beginning to end. */
 export type OperationName =
@@ -61,8 +62,11 @@ export function observed(inner: Store, observer: OperationObserver): Store {
     end(record, options, isMillraceError(error) ? error.uri : undefined)
   }
 
-  /** Shows one call; `done` writes to the record what came of it, and returns the canonical URI where it is known. */
-  async function observe<Options extends RequestOptions, Result>(
+  /**
+   * Shows one call; `done` writes to the record what came of it, and returns the canonical URI where it is known. No async function: it
+   * would make a read from memory, which takes half a microsecond, take two.
+   */
+  function observe<Options extends RequestOptions, Result>(
     operation: OperationName,
     uri: string,
     options: Options | undefined,
@@ -70,18 +74,18 @@ export function observed(inner: Store, observer: OperationObserver): Store {
     done: (result: Result, record: OperationRecord) => string | undefined,
     offset?: number
   ): Promise<Result> {
-    const admission = observer.admit?.(options?.signal)
-    if (admission !== undefined) await admission
-    const record = begin(operation, uri, offset)
-    let result: Result
-    try {
-      result = await call({ ...options as Options, trace: record })
-    } catch (error) {
-      fail(record, options, error)
-      throw error
+    const run = (): Promise<Result> => {
+      const record = begin(operation, uri, offset)
+      return start(call, withTrace(options, record)).then(result => {
+        end(record, options, done(result, record))
+        return result
+      }, (error: unknown) => {
+        fail(record, options, error)
+        throw error
+      })
     }
-    end(record, options, done(result, record))
-    return result
+    const admission = observer.admit?.(options?.signal)
+    return admission === undefined ? run() : admission.then(run)
   }
 
   /** Shows a listing from its first page to its end, or to where it was left. */
@@ -114,15 +118,19 @@ export function observed(inner: Store, observer: OperationObserver): Store {
 
   function observeSource(source: ByteSource): ByteSource {
     const { uri } = source
+    const reads = underWay()
     return {
       uri,
       byteLength: source.byteLength,
       version: source.version,
-      read: (offset, into, options) => observe('read', uri, options, own => source.read(offset, into, own), (_, record) => {
+      read: (offset, into, options) => reads.track(observe('read', uri, options, own => source.read(offset, into, own), (_, record) => {
         record.bytes = into.byteLength
         return uri
-      }, offset),
-      close: () => source.close()
+      }, offset)),
+      async close() {
+        await source.close()
+        await reads.ended()
+      }
     }
   }
 
@@ -209,6 +217,22 @@ export function observed(inner: Store, observer: OperationObserver): Store {
     },
     ...containers && { containers: observeContainers(containers) }
   } satisfies Partial<Store>)
+}
+
+/** The same options with another trace. */
+function withTrace<Options extends RequestOptions>(options: Options | undefined, trace: RequestTrace): Options & { readonly trace: RequestTrace } {
+  if (options !== undefined) return { ...options, trace }
+  const least: RequestOptions = { trace } // spreading nothing costs more than all else here
+  return least as Options & { readonly trace: RequestTrace } // all options may be left out
+}
+
+/** What a call throws instead of rejecting is a rejection too. */
+function start<Options, Result>(call: (options: Options) => Promise<Result>, options: Options): Promise<Result> {
+  try {
+    return call(options)
+  } catch (error) {
+    return Promise.reject(error as Error)
+  }
 }
 
 /** What a writer that was given up failed with. */

@@ -3,6 +3,7 @@ import type { RequestTrace } from '../../store.js'
 import { sharedController } from '../../util/abort.js'
 import { checkFunction } from '../../util/check.js'
 import { DEFAULT_RANGES } from '../config.js'
+import { signalWatch } from '../remote/signals.js'
 import { split, type ByteRange } from './split.js'
 
 /**
@@ -97,17 +98,34 @@ export function rangeEngine(read: RangeRead, options: RangeEngineOptions = {}, c
   check(options)
   const { inFlight: others, record, watchTime = true } = context
   const sums = { reads: 0, ranges: 0, bytes: 0, failures: 0, maxInFlight: 0 }
+  const signals = signalWatch()
   let busy = 0 // reads under way
   let busySince = 0
   let busyTime = 0
   let inFlight = 0 // ranges under way
 
+  const timed = async ({ offset, length }: ByteRange, into: Uint8Array, { signal, trace }: RangeReadOptions, timeout: number): Promise<void> => {
+    const controller = new AbortController()
+    signals.add(signal, controller)
+    const timer = setTimeout(() => {
+      controller.abort(new MillraceError('Timeout',
+        `read: ${length} bytes at ${offset} took longer than rangeTimeout, ${timeout} ms; give it more, or make chunkSize smaller`, { offset, operation: 'read' }))
+    }, timeout)
+    try {
+      await read(offset, into, { signal: controller.signal, trace })
+    } catch (error) {
+      throw isMillraceError(controller.signal.reason, 'Timeout') && !signal.aborted ? controller.signal.reason : error
+    } finally {
+      clearTimeout(timer)
+      signals.remove(signal, controller)
+    }
+  }
   const one = async (range: ByteRange, into: Uint8Array, options_: RangeReadOptions, timeout: number): Promise<void> => {
     if (++inFlight > sums.maxInFlight) sums.maxInFlight = inFlight
     sums.ranges++
     try {
       if (timeout === Infinity) await read(range.offset, into, options_)
-      else await timed(read, range, into, options_, timeout)
+      else await timed(range, into, options_, timeout)
     } finally {
       inFlight--
     }
@@ -116,8 +134,7 @@ export function rangeEngine(read: RangeRead, options: RangeEngineOptions = {}, c
   const all = async (parts: readonly ByteRange[], atOnce: number, offset: number, into: Uint8Array, options_: RangeEngineReadOptions, timeout: number): Promise<number> => {
     const { signal, trace } = options_
     const controller = sharedController()
-    const abort = (): void => controller.abort(signal?.reason)
-    signal?.addEventListener('abort', abort, { once: true })
+    if (signal !== undefined) signals.add(signal, controller)
     let next = 0
     let now = 0
     let most = 0
@@ -139,7 +156,7 @@ export function rangeEngine(read: RangeRead, options: RangeEngineOptions = {}, c
     try {
       await Promise.all(Array.from({ length: Math.min(atOnce, parts.length) }, work))
     } finally {
-      signal?.removeEventListener('abort', abort)
+      if (signal !== undefined) signals.remove(signal, controller)
     }
     signal?.throwIfAborted()
     if (failure !== undefined) throw failure.error
@@ -188,25 +205,6 @@ export function rangeEngine(read: RangeRead, options: RangeEngineOptions = {}, c
 }
 
 const NEVER = new AbortController().signal
-
-async function timed(read: RangeRead, { offset, length }: ByteRange, into: Uint8Array, { signal, trace }: RangeReadOptions, timeout: number): Promise<void> {
-  const controller = new AbortController()
-  const abort = (): void => controller.abort(signal.reason)
-  signal.addEventListener('abort', abort, { once: true })
-  const timer = setTimeout(() => {
-    controller.abort(new MillraceError('Timeout',
-      `read: ${length} bytes at ${offset} took longer than rangeTimeout, ${timeout} ms; give it more, or make chunkSize smaller`, { offset, operation: 'read' }))
-  }, timeout)
-  ;(timer as { unref?: () => void }).unref?.() // nobody's process waits for it
-  try {
-    await read(offset, into, { signal: controller.signal, trace })
-  } catch (error) {
-    throw isMillraceError(controller.signal.reason, 'Timeout') && !signal.aborted ? controller.signal.reason : error
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', abort)
-  }
-}
 
 function check(options: RangeEngineOptions): void {
   for (const name of ['chunkSize', 'maxConcurrentRanges', 'minSplitSize', 'rangeTimeout'] as const) {

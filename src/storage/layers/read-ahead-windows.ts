@@ -39,7 +39,7 @@ export interface ReadAheadWindows {
 /** The smallest request that is made ahead: smaller ones cost more than they bring. */
 const LEAST = 256 << 10
 
-/** Fetches windows of a source, with at most `readAhead` bytes of memory and `maxConcurrentRanges` requests for all rows together. */
+/** Fetches windows of a source, with at most `readAhead` bytes of memory, or its share of the budget, and `maxConcurrentRanges` requests for all rows together. */
 export function readAheadWindows(source: ByteSource, config: ReadAheadConfig, budget: MemoryBudget | undefined): ReadAheadWindows {
   const { byteLength } = source
   const spare = spareMemory(Infinity)
@@ -47,6 +47,7 @@ export function readAheadWindows(source: ByteSource, config: ReadAheadConfig, bu
   const underWay = new Set<Promise<void>>()
   let held = 0 // bytes of memory, the spare ones included
 
+  const limit = (): number => Math.min(config.readAhead, budget === undefined ? Infinity : budget.share() * rows.size)
   const discard = (): boolean => {
     const bytes = spare.discard()
     held -= bytes
@@ -57,14 +58,15 @@ export function readAheadWindows(source: ByteSource, config: ReadAheadConfig, bu
   const memoryOf = (length: number): Uint8Array | undefined => {
     const memory = spare.take(length)
     if (memory !== undefined) return memory
-    while (held + length > config.readAhead) if (!discard()) return undefined // those that are left are in use
-    while (budget?.take(length) === false) if (!discard()) return undefined
+    const most = limit()
+    while (held + length > most || budget?.take(length) === false) if (!discard()) return undefined // what is left is in use
     held += length
     return new Uint8Array(length)
   }
   const recycle = (memory: Uint8Array): void => {
     spare.give(memory)
-    if (rows.size === 0) while (discard());
+    const most = limit() // 0 when nobody reads in order any more
+    while (held > most && discard());
   }
 
   const begin = (row: Row, offset: number, memory: Uint8Array, length: number): Held => {
@@ -102,12 +104,24 @@ export function readAheadWindows(source: ByteSource, config: ReadAheadConfig, bu
     return window
   }
 
+  /** Gives up what is farthest ahead, while there is more memory than there may be. */
+  const trim = (row: Row): void => {
+    const most = limit()
+    while (held > most && discard());
+    for (let last = row.windows.at(-1); held > most && last !== undefined && last.state !== 'coming'; last = row.windows.at(-1)) {
+      row.windows.pop()
+      row.end = last.offset
+      last.retire()
+    }
+  }
+
   const pump = (row: Row): void => {
     while (!row.isBroken && row.end < byteLength && underWay.size < config.maxConcurrentRanges) {
       const { readAhead, maxConcurrentRanges, chunkSize } = config
-      const largest = Math.min(chunkSize, Math.max(LEAST, Math.floor(readAhead / maxConcurrentRanges)))
+      const most = limit()
+      const largest = Math.floor(Math.min(chunkSize, Math.max(LEAST, Math.min(readAhead / maxConcurrentRanges, most / 4))))
       const length = Math.min(row.size, largest, readAhead, byteLength - row.end)
-      const room = row.next + row.bytes - row.end
+      const room = row.next + Math.min(row.bytes, most / rows.size) - row.end
       if (room < length && (room <= 0 || row.windows.length > 0)) return
       const memory = memoryOf(length)
       if (memory === undefined) return
@@ -121,6 +135,7 @@ export function readAheadWindows(source: ByteSource, config: ReadAheadConfig, bu
     open(offset) {
       const row: Row = { windows: [], next: offset, bytes: 0, end: offset, size: LEAST, isBroken: false, controller: sharedController() }
       rows.add(row)
+      const leave = budget?.join(() => trim(row))
       return {
         end: () => row.end,
         take(from, to) {
@@ -138,10 +153,11 @@ export function readAheadWindows(source: ByteSource, config: ReadAheadConfig, bu
         drop() {
           row.isBroken = true
           row.controller.abort(new DOMException('nobody reads on here', 'AbortError'))
-          rows.delete(row)
+          if (!rows.delete(row)) return
+          leave?.()
           for (const window of row.windows.splice(0)) window.retire()
           if (rows.size === 0) while (discard());
-          else for (const each of rows) pump(each)
+          for (const each of rows) pump(each)
         }
       }
     },

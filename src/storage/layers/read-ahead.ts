@@ -1,7 +1,7 @@
 import type { ByteSource, RequestOptions } from '../../store.js'
-import { abortable } from '../../util/abort.js'
 import { closedError } from '../checks.js'
 import type { RangeEngineConfig } from '../config.js'
+import { signalWatch, type Abortable } from '../remote/signals.js'
 import { readAheadWindows, type Window, type WindowRow } from './read-ahead-windows.js'
 
 /** Bytes that several sources may hold together. */
@@ -9,20 +9,32 @@ export interface MemoryBudget {
   /** False when there is no room for so many bytes. */
   take(bytes: number): boolean
   give(bytes: number): void
+  /** Somebody reads in order, until the function that is returned is called. `trim` lets go of what is more than the share. */
+  join(trim: () => void): () => void
+  /** Bytes for each of those who do. */
+  share(): number
 }
 
-/** So many bytes, for all who share it. */
+/** So many bytes, in equal shares for all who read in order. */
 export function memoryBudget(most: number): MemoryBudget {
   let used = 0
+  const readers = new Set<() => void>()
   return {
     take(bytes) {
+      // Those who came first, and those who do not read on, may have more than their share.
+      if (used + bytes > most) for (const trim of readers) trim()
       if (used + bytes > most) return false
       used += bytes
       return true
     },
     give(bytes) {
       used -= bytes
-    }
+    },
+    join(trim) {
+      readers.add(trim)
+      return () => readers.delete(trim)
+    },
+    share: () => most / Math.max(1, readers.size)
   }
 }
 
@@ -46,7 +58,7 @@ const SKIP = 64 << 10
  *
  * A reader is noticed when reads follow each other without a gap: two of them with 128 KiB together, or three. Then requests of 256 KiB,
  * doubling up to a `maxConcurrentRanges`-th of `readAhead` and at most `chunkSize`, are made ahead of it: four times as many bytes as it has read in
- * order, and at most `readAhead`, which up to eight readers of one source share. They are copied to it when it comes; blocks of `readAhead` bytes or more go
+ * order, and at most `readAhead`, which up to eight readers of one source share, or their share of `limits.memory`. They are copied to it when it comes; blocks of `readAhead` bytes or more go
  * straight through. Reads that follow no other cost nothing and go straight through.
  *
  * Memory: `readAhead` bytes for each source that is being read in order, used again and again; less when a shared budget has no more.
@@ -57,6 +69,7 @@ const SKIP = 64 << 10
 export function readAhead(source: ByteSource, config: ReadAheadConfig, limits: { readonly memory?: MemoryBudget | undefined } = {}): ByteSource {
   const { uri, byteLength } = source
   const windows = readAheadWindows(source, config, limits.memory)
+  const signals = signalWatch()
   let readers: Reader[] = []
   const recent = Array.from({ length: REMEMBERED }, (): Run => ({ next: -1, bytes: 0, reads: 0 }))
   let oldest = 0
@@ -73,14 +86,14 @@ export function readAhead(source: ByteSource, config: ReadAheadConfig, limits: {
   }
   const follow = (reader: Reader, signal: AbortSignal | undefined): void => {
     if (reader.signal === signal) return
-    reader.signal?.removeEventListener('abort', reader.gone)
+    if (reader.signal !== undefined) signals.remove(reader.signal, reader)
     reader.signal = signal
-    signal?.addEventListener('abort', reader.gone, { once: true })
+    if (signal !== undefined) signals.add(signal, reader)
   }
   /** Makes a reader of one who has read enough in order. */
   const join = (run: Run): Reader => {
     if (readers.length >= READERS) leave(readers.reduce((least, other) => (other.lastRead < least.lastRead ? other : least)))
-    const reader: Reader = { next: run.next, bytes: run.bytes, lastRead: reads, serving: 0, signal: undefined, gone: () => leave(reader), ahead: windows.open(run.next) }
+    const reader: Reader = { next: run.next, bytes: run.bytes, lastRead: reads, serving: 0, signal: undefined, abort: () => leave(reader), ahead: windows.open(run.next) }
     readers.push(reader)
     return reader
   }
@@ -121,7 +134,7 @@ export function readAhead(source: ByteSource, config: ReadAheadConfig, limits: {
     reader.lastRead = reads
     // Somebody who has not come for long has probably gone, without a word.
     for (const other of readers) if (other.lastRead < reads - 64 * READERS) leave(other)
-    reader.ahead.fetch(end, Math.min(Math.max(4 * reader.bytes, LEAST_AHEAD), config.readAhead / readers.length))
+    reader.ahead.fetch(end, Math.max(4 * reader.bytes, LEAST_AHEAD))
   }
 
   const serve = async (reader: Reader, offset: number, into: Uint8Array, options: RequestOptions): Promise<void> => {
@@ -141,7 +154,7 @@ export function readAhead(source: ByteSource, config: ReadAheadConfig, limits: {
       follow(reader, signal)
       advance(reader, offset, end)
       for (const window of held) {
-        if (window.state === 'coming') await (signal === undefined ? window.settled : abortable(window.settled, signal))
+        if (window.state === 'coming') await (signal === undefined ? window.settled : settled(window, signal))
         const again = copy(window, offset, into, options)
         if (again !== undefined) await again
       }
@@ -156,6 +169,15 @@ export function readAhead(source: ByteSource, config: ReadAheadConfig, limits: {
       if (--serving === 0) whenIdle?.()
     }
   }
+  const settled = (window: Window, signal: AbortSignal): Promise<void> => new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason as Error)
+    const waiting = { abort: reject }
+    signals.add(signal, waiting)
+    void window.settled.then(() => {
+      signals.remove(signal, waiting)
+      resolve()
+    }, reject)
+  })
   /** What a window holds of a range. */
   const copy = (window: Window, offset: number, into: Uint8Array, options: RequestOptions): Promise<void> | undefined => {
     const from = Math.max(window.offset, offset)
@@ -202,7 +224,7 @@ interface Run {
 }
 
 /** Somebody who goes through the object in order. */
-interface Reader {
+interface Reader extends Abortable {
   /** Where it will read next. */
   next: number
   /** Bytes that it has read in order. */
@@ -212,6 +234,5 @@ interface Reader {
   /** Reads of it that are under way. */
   serving: number
   signal: AbortSignal | undefined
-  readonly gone: () => void
   readonly ahead: WindowRow
 }

@@ -86,7 +86,7 @@ export interface Statistics extends OperationObserver {
 }
 
 export interface StatisticsOptions {
-  /** Milliseconds, monotonic. @default performance.now */
+  /** Milliseconds, monotonic, by the same clock as the records of operations. @default performance.now */
   readonly now?: () => number
   /** Requests that are under way now, for those who know. */
   readonly requestsInFlight?: () => number
@@ -159,8 +159,8 @@ export function createStatistics({ now = () => performance.now(), requestsInFlig
       countOperation(counts, record)
       if (record.bytes === 0) return
       const { operation } = record
-      if (operation === 'read' || operation === 'get') read.add(record.bytes, now())
-      else if (operation === 'put' || operation === 'write') written.add(record.bytes, now())
+      if (operation === 'read' || operation === 'get') read.add(record.bytes, record.end)
+      else if (operation === 'put' || operation === 'write') written.add(record.bytes, record.end)
     },
     snapshot() {
       const at = now()

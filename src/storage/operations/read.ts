@@ -63,14 +63,17 @@ export interface ReadStreamOptions extends OpenOptions {
   readonly end?: number | undefined
   /** Bytes of a chunk; the last one may have fewer. @default the `idealRange` of the store */
   readonly chunkSize?: number | undefined
-  /** Chunks that are read ahead of the one that is being used. @default what the store says to be fast, 2 at least */
+  /** Chunks that are read ahead of the one that is being used. @default what the store says to be fast, in 32 MiB at most, but 2 at least */
   readonly ahead?: number | undefined
 }
+
+/** Bytes that are read ahead when nobody says how many. */
+const AHEAD_BYTES = 32 << 20
 
 /** An object in chunks, in order. Memory: `ahead + 1` chunks. Leaving the loop ends the requests. */
 export function streamObject(store: Store, uri: string, options: ReadStreamOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
   const { idealRange, idealRequests = 1 } = store.capabilities
-  const { start = 0, end, chunkSize = idealRange, ahead = Math.max(2, idealRequests) } = options
+  const { start = 0, end, chunkSize = idealRange, ahead = Math.max(2, Math.min(idealRequests, Math.floor(AHEAD_BYTES / chunkSize))) } = options
   checkInteger('readStream', 'chunkSize', chunkSize, 1)
   checkInteger('readStream', 'ahead', ahead, 0)
   checkInteger('readStream', 'start', start, 0)

@@ -42,7 +42,7 @@ export class Attempt implements Exchange {
         this.#body = read.place(verdict, () => this.#service.checksumsOf(reply))
         return { into: this.#body, beyond: 'refuse' }
       }
-      if (verdict.read) return { into: this.#body = new Uint8Array(WORDS_AT_MOST), beyond: 'drop' }
+      if (verdict.room > 0 || reply.status >= 300) return { into: this.#body = new Uint8Array(verdict.room), beyond: 'drop' }
     } catch (error) {
       this.#thrown = { error }
       throw error
@@ -57,9 +57,15 @@ export class Attempt implements Exchange {
     if (verdict.is === 'words') return this.#said(verdict)
     const read = this.#read
     const { received } = this
+    const reply = this.#reply as ReplyHead
+    // Nothing but its words tells an error document without a length, or without range and version, from bytes of an object.
+    if ((!verdict.announced || (verdict.whole && verdict.version === '')) && received <= WORDS_AT_MOST) {
+      const text = this.#text()
+      if (looksLikeError(text)) return lateErrorFault(reply, this.#service.faultOf(reply, text))
+    }
     if (verdict.length < 0) {
       const size = received
-      read.begin({ size, version: verdict.version, whole: true }, () => this.#service.checksumsOf(this.#reply as ReplyHead))
+      read.begin({ size, version: verdict.version, whole: true }, () => this.#service.checksumsOf(reply))
       read.target?.set((this.#body as Uint8Array).subarray(0, size))
       read.done = size
       return undefined
@@ -67,7 +73,7 @@ export class Attempt implements Exchange {
     const before = read.done
     if (verdict.announced || received === verdict.length) read.keep(verdict, received)
     if (read.done === read.length) return undefined
-    const fault = lie('ShortRead', `the reply ended after ${received} of ${verdict.length} bytes`, this.#reply?.status ?? 0)
+    const fault = lie('ShortRead', `the reply ended after ${received} of ${verdict.length} bytes`, reply.status)
     if (received < verdict.length) return fault
     // A server may send less of a range than was asked for, if it says so.
     return { ...fault, message: `the reply had ${received} bytes of the range`, fresh: false, again: read.done - before >= PROGRESS }
@@ -99,7 +105,7 @@ export class Attempt implements Exchange {
   /** What the words of a reply mean. */
   #said({ fault }: Words): Fault {
     const reply = this.#reply as ReplyHead
-    const text = new TextDecoder().decode(this.#body?.subarray(0, this.received))
+    const text = this.#text()
     if (fault === undefined) return replyFault(reply, this.#service.faultOf(reply, text))
     if (reply.status < 300 && looksLikeError(text)) {
       return lateErrorFault(reply, this.#service.faultOf(reply, text))
@@ -111,5 +117,9 @@ export class Attempt implements Exchange {
       return { ...fault, again: true }
     }
     return fault
+  }
+
+  #text(): string {
+    return new TextDecoder().decode(this.#body?.slice(0, this.received)) // a copy, since shared memory is not decoded
   }
 }

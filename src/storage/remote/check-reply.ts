@@ -36,8 +36,8 @@ export interface Words {
   readonly is: 'words'
   /** Absent: the service knows. */
   readonly fault: Fault | undefined
-  /** Whether the body is worth reading. */
-  readonly read: boolean
+  /** Bytes of the body that are worth reading. */
+  readonly room: number
 }
 
 /** Bytes of a body that are read to learn what went wrong. */
@@ -55,7 +55,7 @@ export function checkReply(service: ReadService, reply: ReplyHead, asked: Asked)
     case 416: return words(reply, beyondEnd(reply, asked))
     default:
       if (reply.status < 300) return words(reply, lie('WrongRange', `a reply with status ${reply.status} has no bytes of an object`, reply.status))
-      return { is: 'words', fault: undefined, read: true }
+      return { is: 'words', fault: undefined, room: roomFor(reply) }
   }
 }
 
@@ -109,7 +109,7 @@ function checkRest(service: ReadService, reply: ReplyHead, asked: Asked, found: 
     return words(reply, lie('WrongRange', `the reply does not say which version of the object it has; version ${asked.version} was asked for`, status))
   }
   const refused = service.refuse?.(reply)
-  if (refused !== undefined) return { is: 'words', read: false, fault: { kind: 'Unsupported', message: refused, retry: false, status } }
+  if (refused !== undefined) return { is: 'words', room: 0, fault: { kind: 'Unsupported', message: refused, retry: false, status } }
   const announced = lengthOf(reply)
   if (announced >= 0 && announced !== length) {
     return words(reply, lie('ShortRead', `the reply says that it has ${length} bytes, and announces ${announced}`, status))
@@ -117,8 +117,14 @@ function checkRest(service: ReadService, reply: ReplyHead, asked: Asked, found: 
   return { is: 'bytes', first, length, announced: announced >= 0, size, version, whole }
 }
 
+/** Of a long body nothing is read: those are bytes of an object, though not the right ones. */
 function words(reply: ReplyHead, fault: Fault): Words {
-  return { is: 'words', fault, read: lengthOf(reply) <= WORDS_AT_MOST }
+  return { is: 'words', fault, room: lengthOf(reply) <= WORDS_AT_MOST ? roomFor(reply) : 0 }
+}
+
+function roomFor(reply: ReplyHead): number {
+  const announced = lengthOf(reply)
+  return announced < 0 ? WORDS_AT_MOST : Math.min(announced, WORDS_AT_MOST)
 }
 
 function changed({ version }: Asked, now: string | undefined, status: number): Fault {

@@ -62,7 +62,7 @@ export interface AttemptRecord {
   /** Milliseconds to the head of the reply; absent when there was none. */
   readonly firstByte: number | undefined
   readonly milliseconds: number
-  /** The kind of the fault; absent when the attempt was good. */
+  /** The kind of the fault, or `Aborted` when somebody did not want it any more; absent when the attempt was good. */
   readonly fault: string | undefined
 }
 

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../errors.js'
 import type { RequestTrace } from '../../store.js'
+import type { RangeEngineConfig } from '../config.js'
 import type { Host } from './backoff.js'
 import type { Asked, Bytes } from './check-reply.js'
 import type { FirstReadOptions, ObjectHead, ReadOptions } from './reader.js'
@@ -11,6 +12,11 @@ const UNSIZED_AT_MOST = 32 << 20
 
 /** Progress after which a read has all its attempts again. */
 export const PROGRESS = 256 << 10
+
+/** What is read, and what is known of it. */
+export type Place = Pick<Reading, 'offset' | 'length' | 'target' | 'size' | 'version' | 'first'>
+
+type ReadingConfig = Pick<RangeEngineConfig, 'deadline' | 'chunkSize' | 'minRate'>
 
 /** One read, over all its attempts: which bytes are there, and what is known of the object. */
 export class Reading implements Watched {
@@ -54,7 +60,9 @@ export class Reading implements Watched {
   stopped = false
   reason: unknown
 
-  constructor(name: RemoteName, place: Pick<Reading, 'offset' | 'length' | 'target' | 'size' | 'version' | 'first'>, options: ReadOptions, now: number, deadline: number, controller: AbortController) {
+  readonly #config: ReadingConfig
+
+  constructor(name: RemoteName, place: Place, options: ReadOptions, now: number, config: ReadingConfig, controller: AbortController) {
     this.name = name
     this.offset = place.offset
     this.length = place.length
@@ -64,7 +72,8 @@ export class Reading implements Watched {
     this.first = place.first
     this.plain = place.first?.want === Infinity
     this.started = now
-    this.deadlineAt = now + deadline
+    this.#config = config
+    this.deadlineAt = now + config.deadline + this.#allowance()
     this.trace = options.trace
     this.controller = controller
   }
@@ -119,8 +128,15 @@ export class Reading implements Watched {
     const memory = first.begin(head, whole)
     if (memory.length < length) throw new MillraceError('Internal', `${this.name.uri}: ${memory.length} bytes of memory were given for ${length}`, { uri: this.name.uri })
     this.head = head
-    this.length = length
+    this.asked = this.length = length
+    this.deadlineAt += this.#allowance()
     this.target = memory.length === length ? memory : memory.subarray(0, length)
+  }
+
+  /** The deadline is for reads of a chunk. What is read in one piece all the same has more time, at the least rate. */
+  #allowance(): number {
+    const { chunkSize, minRate } = this.#config
+    return this.length > chunkSize ? (this.length - chunkSize) / minRate * 1000 : 0
   }
 
   /** Counts bytes of a reply that may be relied on. */

@@ -81,7 +81,7 @@ export function remoteStore(service: RemoteService, options: StoreTuning = {}): 
     return (meta, offset, into, signal, trace) => rangeEngine(
       (at, part, { signal: ofPart }) => reader.readRange(name, at, part, meta, { signal: ofPart, trace }),
       tuning.ranges,
-      { inFlight: gate.inFlight }
+      { inFlight: gate.inFlight, watchTime: false } // the reader watches the time of each attempt
     ).read(offset, into, { signal })
   }
 

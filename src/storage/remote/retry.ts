@@ -14,24 +14,23 @@ export type Outcome<T> =
     readonly wait?: number | undefined
   }
 
-export type RetrySettings = Pick<RangeEngineConfig, 'maxAttempts' | 'backoffBase' | 'throttleBase' | 'backoffCap'>
+export type RetrySettings = Pick<RangeEngineConfig, 'maxAttempts' | 'backoffBase' | 'throttleBase' | 'backoffCap' | 'deadline'>
 
-/** The longest that a service may ask to wait: more is no wait but an outage. */
-const LONGEST_WAIT = 60_000
-
-/** Attempts with growing random waits between them, until one is good or no more are allowed: then its error is thrown. */
+/**
+ * Attempts with growing random waits between them, until one is good or no more may be made: then its error is thrown. None begins behind the
+ * deadline; one that has begun may take its time, since large bodies do.
+ */
 export async function retrying<T>(
-  attempt: (number: number) => Promise<Outcome<T>>,
-  settings: RetrySettings,
-  { sleep, random }: Pick<Surroundings, 'sleep' | 'random'>,
-  signal: AbortSignal
+  attempt: (number: number) => Promise<Outcome<T>>, settings: RetrySettings, { now, sleep, random }: Surroundings, signal: AbortSignal
 ): Promise<T> {
+  const started = now()
   for (let number = 1; ; number++) {
     signal.throwIfAborted()
     const outcome = await attempt(number)
     if ('value' in outcome) return outcome.value
-    const { error, again, wait = 0 } = outcome
-    if (!again || number >= settings.maxAttempts || wait > LONGEST_WAIT) throw error
-    await sleep(backoff(settings, number - 1, error.kind === 'Throttled', random(), wait), signal)
+    const { error, again } = outcome
+    const wait = backoff(settings, number - 1, error.kind === 'Throttled', random(), outcome.wait)
+    if (!again || number >= settings.maxAttempts || now() - started + wait >= settings.deadline) throw error
+    await sleep(wait, signal)
   }
 }

@@ -18,7 +18,7 @@ import { backoff, retryBudget } from './backoff.js'
 import { lateFault, readError, type Fault } from './fault.js'
 import type { Transport } from './http.js'
 import type { AttemptRecord, Limits, Permit, ReadOptions, Surroundings, ValidatedReader } from './reader.js'
-import { PROGRESS, Reading } from './reading.js'
+import { PROGRESS, Reading, type Place } from './reading.js'
 import type { ReadService, RemoteName } from './service.js'
 import { signalWatch } from './signals.js'
 import { systemSurroundings } from './surroundings.js'
@@ -48,10 +48,10 @@ export function validatedReader(
   const newController = (): AbortController => controllers.pop() ?? new AbortController()
   let closed = false
 
-  function reading(name: RemoteName, place: Pick<Reading, 'offset' | 'length' | 'target' | 'size' | 'version' | 'first'>, given: ReadOptions): Reading {
+  function reading(name: RemoteName, place: Place, given: ReadOptions): Reading {
     given.signal.throwIfAborted()
     if (closed) throw closedError(name.uri, 'read', 'the store was closed')
-    return new Reading(name, place, given, now(), config.deadline, newController())
+    return new Reading(name, place, given, now(), config, newController())
   }
 
   async function perform(read: Reading, signal: AbortSignal): Promise<void> {
@@ -108,6 +108,7 @@ export function validatedReader(
     read.stage = 'head'
     let fault: Fault | undefined
     let outcome: Parameters<Permit['leave']>[0] = 'failed'
+    let kind: string | undefined = 'Aborted'
     try {
       try {
         await transport.send(exchange, { signal, fresh: read.fresh })
@@ -116,13 +117,14 @@ export function validatedReader(
         fault = exchange.broken(error, config)
       }
       outcome = fault === undefined || fault.answered === true ? 'ok' : fault.throttled === true ? 'throttled' : 'failed'
+      kind = fault?.kind
     } finally {
       read.stage = 'paused'
       read.exchange = undefined
       permit?.leave(outcome)
       record?.({
         endpoint: host.name, bytes: exchange.received, firstByte: exchange.head < 0 ? undefined : exchange.head - sent,
-        milliseconds: now() - sent, fault: fault?.kind
+        milliseconds: now() - sent, fault: kind
       })
     }
     if (fault === undefined) budget.succeeded(host)
@@ -135,8 +137,10 @@ export function validatedReader(
     if (read.controller.signal.aborted) read.controller = newController()
     read.expiry = undefined
     const { host, controller: { signal } } = read
-    if (read.done - read.mark >= PROGRESS) read.failures = 0
-    if (read.failures === 0 || read.done < read.mark) read.mark = read.done
+    if (read.done - read.mark >= PROGRESS) {
+      read.failures = 0
+      read.mark = read.done
+    } else if (read.done < read.mark) read.mark = read.done
     if (fault.again === true) return
     if (fault.stale === true && !read.renewed) {
       read.renewed = read.fresh = true

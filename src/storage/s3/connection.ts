@@ -1,7 +1,10 @@
 /** The official SDK, set up once: credentials, regions, endpoints, and clients for what is not reading. */
 import type { GetObjectCommandInput, S3Client, S3ClientConfig } from '@aws-sdk/client-s3'
-import { MillraceError, messageOf } from '../../errors.js'
+import { isMillraceError, MillraceError, messageOf } from '../../errors.js'
+import { sharedController } from '../../util/abort.js'
+import { closedError } from '../checks.js'
 import type { HttpRequest } from '../remote/http.js'
+import { signalWatch } from '../remote/signals.js'
 import { cachedCredentials, type CredentialCache, type S3Credentials } from './credentials.js'
 import { errorOf, isExpired, regionIn, statusOf } from './faults.js'
 import { encodeQuery, uriOf } from './name.js'
@@ -52,7 +55,14 @@ export interface Connection {
    * @throws what the SDK throws, or the reason of the signal; see {@link attempt}
    */
   send<Output>(bucket: string | undefined, command: object, signal: AbortSignal | undefined): Promise<Output>
-  close(): void
+  /** The same for what has to be brought to an end when the store is closed. */
+  sendUntied<Output>(bucket: string | undefined, command: object, signal: AbortSignal | undefined): Promise<Output>
+  /** Closing waits for this. */
+  hold<T>(run: () => Promise<T>): Promise<T>
+  /** Closing calls this, unless the function that it returns was called before. */
+  keep(end: () => Promise<void>): () => void
+  /** Ends what is under way with `Closed`, and uploads that were not completed. */
+  close(): Promise<void>
 }
 
 /** @throws MillraceError `MissingPackage` */
@@ -64,6 +74,10 @@ export async function connect({ config, anonymous, load, now }: ConnectionOption
   const credentials = anonymous ? undefined : cachedCredentials(options => chain(options), now)
   const regions = new Map<string, string>()
   const clients = new Map<string, S3Client>()
+  const waiting = signalWatch()
+  const closing = sharedController()
+  const held = new Set<Promise<unknown>>()
+  const uploads = new Set<() => Promise<void>>()
   let clock = 0
   let sdkClock: number | undefined // which looks at a clock of its own
   base.destroy() // it has opened nothing
@@ -91,25 +105,61 @@ export async function connect({ config, anonymous, load, now }: ConnectionOption
     return found
   }
 
-  async function send<Output>(bucket: string | undefined, command: object, signal: AbortSignal | undefined): Promise<Output> {
-    const once = async (): Promise<Output> => {
-      signal?.throwIfAborted()
-      try {
-        return await (clientFor(bucket).send(command as Command, signal === undefined ? {} : { abortSignal: signal }) as Promise<unknown>) as Output
-      } catch (error) {
-        signal?.throwIfAborted()
-        throw error
-      }
-    }
+  async function once<Output>(bucket: string | undefined, command: object, signal: AbortSignal | undefined): Promise<Output> {
     try {
-      return await once()
+      return await (clientFor(bucket).send(command as Command, signal === undefined ? {} : { abortSignal: signal }) as Promise<unknown>) as Output
+    } catch (error) {
+      if (signal?.aborted === true) throw signal.reason
+      throw error
+    }
+  }
+
+  async function sendUntied<Output>(bucket: string | undefined, command: object, signal: AbortSignal | undefined): Promise<Output> {
+    try {
+      return await once(bucket, command, signal)
     } catch (error) {
       const region = regionIn(error)
-      const elsewhere = bucket !== undefined && region !== undefined && [301, 307, 308, 400, 403].includes(statusOf(error) ?? 0) && correctRegion(bucket, region)
-      if (!elsewhere && !(credentials !== undefined && isExpired(error))) throw error
-      if (!elsewhere) await credentials?.refresh()
-      return await once()
+      const moved = bucket !== undefined && region !== undefined && MOVED.has(statusOf(error) ?? 0) && correctRegion(bucket, region)
+      if (!moved && !(credentials !== undefined && isExpired(error))) throw error
+      if (!moved) await credentials?.refresh()
+      return await once(bucket, command, signal)
     }
+  }
+
+  async function send<Output>(bucket: string | undefined, command: object, signal: AbortSignal | undefined): Promise<Output> {
+    if (closing.signal.aborted) throw closing.signal.reason
+    const controller = new AbortController()
+    if (signal?.aborted === true) throw signal.reason
+    if (signal !== undefined) waiting.add(signal, controller)
+    waiting.add(closing.signal, controller)
+    try {
+      return await sendUntied(bucket, command, controller.signal)
+    } finally {
+      if (signal !== undefined) waiting.remove(signal, controller)
+      waiting.remove(closing.signal, controller)
+    }
+  }
+
+  /** An upload that is begun while the store is closed is known here before it is looked for. */
+  async function hold<T>(run: () => Promise<T>): Promise<T> {
+    const running = run()
+    held.add(running)
+    try {
+      return await running
+    } finally {
+      held.delete(running)
+    }
+  }
+
+  async function close(): Promise<void> {
+    closing.abort(new MillraceError('Closed', 'the store was closed'))
+    while (held.size > 0 || uploads.size > 0) {
+      await Promise.allSettled(held)
+      const open = [...uploads]
+      uploads.clear()
+      await Promise.allSettled(open.map(end => end()))
+    }
+    for (const client of clients.values()) client.destroy()
   }
 
   function correctRegion(bucket: string, region: string): boolean {
@@ -119,7 +169,7 @@ export async function connect({ config, anonymous, load, now }: ConnectionOption
   }
 
   return {
-    sdk, credentials, endpoint, send, correctRegion,
+    sdk, credentials, endpoint, send, sendUntied, correctRegion,
     now: () => now() + clock,
     correctClock(date) {
       const told = Date.parse(date ?? '')
@@ -144,8 +194,10 @@ export async function connect({ config, anonymous, load, now }: ConnectionOption
         headers: Object.fromEntries(Object.entries(signed.headers).map(([name, value]) => [name.toLowerCase(), value]))
       }
     },
-    close() {
-      for (const client of clients.values()) client.destroy()
+    hold, close,
+    keep(end) {
+      uploads.add(end)
+      return () => void uploads.delete(end)
     }
   }
 }
@@ -159,6 +211,7 @@ export async function attempt<T>(operation: string, uri: string, signal: AbortSi
     return await run()
   } catch (error) {
     signal?.throwIfAborted()
+    if (isMillraceError(error, 'Closed') && error.uri === undefined) throw closedError(uri, operation, 'the store was closed')
     throw errorOf(error, operation, uri)
   }
 }
@@ -181,6 +234,9 @@ const ANONYMOUS: S3ClientConfig = {
 function shared(cache: CredentialCache): NonNullable<S3ClientConfig['credentials']> {
   return Object.assign(async () => cache.get() as Promise<AwsCredentialIdentity>, { memoized: true })
 }
+
+/** Replies that may name the region of the bucket. Those to HEAD have no body that says what is wrong. */
+const MOVED: ReadonlySet<number> = new Set([301, 307, 308, 400, 403])
 
 /** A key that is encoded as itself. */
 const PROBE = 'k'

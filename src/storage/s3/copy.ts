@@ -2,11 +2,12 @@ import type { CopyObjectCommandOutput, CreateMultipartUploadCommandInput, HeadOb
 import { isMillraceError, MillraceError } from '../../errors.js'
 import type { ObjectMeta, WriteOptions } from '../../store.js'
 import { inParallel } from '../../util/parallel.js'
+import { checkConditions, checkPrecondition } from '../checks.js'
 import type { RemoteName, ServiceControl } from '../remote/service.js'
-import { checkConditions } from '../checks.js'
-import { statOf, type ControlParts } from './control.js'
+import type { ControlParts } from './control.js'
 import { encodeKey } from './name.js'
-import { beginUpload, conditions, writing, written } from './upload.js'
+import { statOf } from './stat.js'
+import { beginUpload, completed, conditions, writing, written } from './upload.js'
 
 /** Parts that are copied side by side; the service does the work. */
 const PARTS_AT_ONCE = 8
@@ -20,10 +21,12 @@ export function s3Copy(parts: ControlParts): Pick<ServiceControl, 'copy'> {
 
   async function copyWhole(from: RemoteName, to: RemoteName, source: HeadObjectCommandOutput, options: WriteOptions): Promise<ObjectMeta> {
     const replaced = options.contentType !== undefined || options.metadata !== undefined
-    const { CopyObjectResult } = await ofSource(from, options, () => writing(to, 'copy', options, () => send<CopyObjectCommandOutput>(to, 'copy', options.signal, new sdk.CopyObjectCommand({
+    const command = new sdk.CopyObjectCommand({
       ...(replaced ? { ...describe(source, options), MetadataDirective: 'REPLACE' } : {}),
       Bucket: to.container, Key: to.key, CopySource: copySource(from), ...pinned(source), ...conditions(options), ...payer
-    }))))
+    })
+    const copying = (): Promise<CopyObjectCommandOutput> => send(to, 'copy', options.signal, command)
+    const { CopyObjectResult } = await ofSource(from, options, () => writing(to, 'copy', options, copying))
     return written(parts, to, 'copy', source.ContentLength ?? 0, CopyObjectResult?.ETag, options.signal)
   }
 
@@ -38,15 +41,11 @@ export function s3Copy(parts: ControlParts): Pick<ServiceControl, 'copy'> {
     const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
     try {
       const copied = await inParallel([...ranges.entries()], PARTS_AT_ONCE, async ([i, [first, last]]) => {
-        const { CopyPartResult: result } = await ofSource(from, {}, () => send<UploadPartCopyCommandOutput>(to, 'copy', signal, new sdk.UploadPartCopyCommand({
-          ...target, UploadId: upload.id, PartNumber: i + 1, CopySource: copySource(from), CopySourceRange: `bytes=${first}-${last}`, ...pinned(source), ...payer
-        })))
-        return {
-          PartNumber: i + 1,
-          ...(result?.ETag === undefined ? {} : { ETag: result.ETag }),
-          ...(result?.ChecksumCRC32 === undefined ? {} : { ChecksumCRC32: result.ChecksumCRC32 }),
-          ...(result?.ChecksumCRC32C === undefined ? {} : { ChecksumCRC32C: result.ChecksumCRC32C })
-        }
+        const command = new sdk.UploadPartCopyCommand({
+          ...target, UploadId: upload.id, PartNumber: i + 1,
+          CopySource: copySource(from), CopySourceRange: `bytes=${first}-${last}`, ...pinned(source), ...payer
+        })
+        return completed(i + 1, (await ofSource(from, {}, () => send<UploadPartCopyCommandOutput>(to, 'copy', signal, command))).CopyPartResult)
       })
       return { ...await upload.complete(copied, signal), size }
     } catch (error) {
@@ -65,6 +64,7 @@ export function s3Copy(parts: ControlParts): Pick<ServiceControl, 'copy'> {
       const same = from.uri === to.uri && options.contentType === undefined && options.metadata === undefined
       if (same) { // S3 refuses it, and there is nothing to do
         const { uri, size, version } = statOf(from, source)
+        checkPrecondition(uri, 'copy', options, version)
         return { uri, size, version }
       }
       return (source.ContentLength ?? 0) > settings.copyWhole ? copyInParts(from, to, source, options) : copyWhole(from, to, source, options)
@@ -83,7 +83,8 @@ async function ofSource<T>({ uri }: RemoteName, { ifAbsent, ifVersion }: WriteOp
 }
 
 /** What the copy is, where the service is not told to keep all of it. */
-function describe(source: HeadObjectCommandOutput, { contentType = source.ContentType, metadata = source.Metadata }: WriteOptions): Omit<CreateMultipartUploadCommandInput, 'Bucket' | 'Key'> {
+function describe(source: HeadObjectCommandOutput, options: WriteOptions): Omit<CreateMultipartUploadCommandInput, 'Bucket' | 'Key'> {
+  const { contentType = source.ContentType, metadata = source.Metadata } = options
   const { CacheControl, ContentDisposition, ContentEncoding, ContentLanguage } = source
   return {
     ...(contentType === undefined ? {} : { ContentType: contentType }),

@@ -106,7 +106,8 @@ function statusFor(code: string | undefined): number {
 function forObject(error: unknown, uri: string): unknown {
   if (!isMillraceError(error)) return error
   const { kind, message, status, attempts, cause } = error
-  return new MillraceError(kind, message, { uri, operation: 'deleteMany', cause, ...(status === undefined ? {} : { status }), ...(attempts === undefined ? {} : { attempts }) })
+  const told = { ...(status === undefined ? {} : { status }), ...(attempts === undefined ? {} : { attempts }) }
+  return new MillraceError(kind, message, { uri, operation: 'deleteMany', cause, ...told })
 }
 
 /** Older servers want this checksum of the list, and no other. */
@@ -115,7 +116,9 @@ async function withMd5<Args extends { request?: unknown }>(args: Args): Promise<
   const crypto = host?.getBuiltinModule?.('node:crypto') as typeof import('node:crypto') | undefined
   const request = args.request as { readonly body?: unknown; readonly headers: Record<string, string> }
   if (crypto !== undefined && (typeof request.body === 'string' || ArrayBuffer.isView(request.body))) {
-    request.headers['content-md5'] = crypto.createHash('md5').update(request.body as string).digest('base64')
+    try {
+      request.headers['content-md5'] = crypto.createHash('md5').update(request.body as string).digest('base64')
+    } catch {} // where MD5 is forbidden (FIPS), servers that want it cannot be had
   }
   return args
 }

@@ -164,6 +164,7 @@ function localMeaning(error: unknown): { readonly kind: ErrorKind; readonly hint
   if (typeof name === 'string' && /Credentials|TokenProvider/.test(name)) {
     return { kind: 'Denied', hint: 'give credentials to the store or to the environment, or make it with { anonymous: true } for public data' }
   }
+  if (/sigv4a/i.test(messageOf(error))) return { kind: 'MissingPackage', hint: 'install one of them, and import it once in your program' }
   if (typeof code === 'string' && NETWORK.test(code)) return { kind: 'Unavailable' }
   if (/non-retryable|socket hang up|ECONN|network/i.test(messageOf(error))) return { kind: 'Unavailable' }
   return { kind: name === 'InvalidBucketName' ? 'InvalidUri' : 'Unsupported' }

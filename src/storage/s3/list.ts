@@ -1,9 +1,10 @@
-import type { _Object, ListObjectsV2CommandInput, ListObjectsV2CommandOutput } from '@aws-sdk/client-s3'
+import type { ListObjectsV2Command, ListObjectsV2CommandInput, ListObjectsV2CommandOutput } from '@aws-sdk/client-s3'
 import { MillraceError } from '../../errors.js'
 import type { DirectoryPage, ObjectMeta } from '../../store.js'
 import type { RemoteName, ServiceControl } from '../remote/service.js'
 import { compareBytes } from '../uri.js'
 import type { ControlParts } from './control.js'
+import { parseListPage, type ListPage } from './list-page.js'
 import { uriOf } from './name.js'
 import { quoted } from './reader.js'
 
@@ -34,12 +35,14 @@ export function s3Listing({ connection: { sdk }, settings, send }: ControlParts)
     let token: string | undefined
     do {
       const command = new sdk.ListObjectsV2Command(token === undefined ? input : { ...input, ContinuationToken: token })
+      const taken = takePage(command)
       const output = await send<ListObjectsV2CommandOutput>({ uri, container, key }, operation, signal, command)
-      const next = output.IsTruncated === true ? output.NextContinuationToken : undefined
-      if (output.IsTruncated === true && (next === undefined || next === '' || next === token)) {
+      const page = taken() ?? fromOutput(output)
+      const next = page.truncated ? page.next : undefined
+      if (page.truncated && (next === undefined || next === '' || next === token)) {
         throw new MillraceError('Corrupt', `${operation} ${uri}: the server says that there is more, and not where it goes on; the listing cannot be completed`, { uri, operation })
       }
-      yield pageOf(container, key, output)
+      yield pageOf(container, key, page)
       token = next
     } while (token !== undefined)
   }
@@ -90,20 +93,51 @@ export function s3Listing({ connection: { sdk }, settings, send }: ControlParts)
   }
 }
 
-function pageOf(container: string, prefix: string, output: ListObjectsV2CommandOutput): Page {
+function pageOf(container: string, prefix: string, page: ListPage): Page {
   // Servers that do not know the encoding send names as they are, and do not say that they encoded them.
-  const decode = output.EncodingType === 'url' ? decodeName : (name: string): string => name
+  const decode = page.encoded ? decodeName : (name: string): string => name
   const objects: ObjectMeta[] = []
-  for (const object of output.Contents ?? []) {
-    const key = decode(object.Key ?? '')
-    if (key.startsWith(prefix) && key !== '' && !key.endsWith('/')) objects.push(metaOf(uriOf(container, key), object))
+  for (const { key: name, size, tag, modified } of page.objects) {
+    const key = decode(name)
+    if (!key.startsWith(prefix) || key === '' || key.endsWith('/')) continue
+    const meta = { uri: uriOf(container, key), size, version: quoted(tag) }
+    objects.push(modified === undefined ? meta : { ...meta, modified })
   }
-  const prefixes = (output.CommonPrefixes ?? []).map(({ Prefix = '' }) => decode(Prefix)).filter(each => each.startsWith(prefix))
+  const prefixes = page.prefixes.map(decode).filter(each => each.startsWith(prefix))
   return { objects, prefixes: prefixes.map(each => uriOf(container, each)) }
 }
 
-function metaOf(uri: string, { Size = 0, ETag = '', LastModified }: _Object): ObjectMeta {
-  return { uri, size: Size, version: quoted(ETag), ...(LastModified === undefined ? {} : { modified: LastModified.getTime() }) }
+interface Reply { readonly statusCode?: number; body?: AsyncIterable<Uint8Array> | Uint8Array }
+const EMPTY = new TextEncoder().encode('<ListBucketResult></ListBucketResult>')
+
+/** Takes the page out of the reply, and leaves the SDK an empty one to parse. What it cannot make out, the SDK gets as it is. */
+function takePage(command: ListObjectsV2Command): () => ListPage | undefined {
+  let page: ListPage | undefined
+  command.middlewareStack.add(next => async args => {
+    const result = await next(args)
+    const reply = result.response as Reply
+    if (reply.statusCode !== 200 || reply.body === undefined || ArrayBuffer.isView(reply.body)) return result
+    const pieces: Uint8Array[] = []
+    for await (const piece of reply.body) pieces.push(piece)
+    const xml = await new Blob(pieces as BlobPart[]).text()
+    page = parseListPage(xml)
+    if (page === undefined && /<ListBucketResult[\s>]/.test(xml) && !xml.includes('</ListBucketResult>')) {
+      throw Object.assign(new Error('the page of the listing is cut off'), { name: 'TimeoutError', code: 'ECONNRESET' }) // which the SDK tries again
+    }
+    reply.body = page === undefined ? new TextEncoder().encode(xml) : EMPTY
+    return result
+  }, { step: 'deserialize', priority: 'low', name: 'millracePage' })
+  return () => page
+}
+
+function fromOutput(output: ListObjectsV2CommandOutput): ListPage {
+  return {
+    objects: (output.Contents ?? []).map(({ Key = '', Size = 0, ETag = '', LastModified }) => ({ key: Key, size: Size, tag: ETag, modified: LastModified?.getTime() })),
+    prefixes: (output.CommonPrefixes ?? []).map(({ Prefix = '' }) => Prefix),
+    encoded: output.EncodingType === 'url',
+    truncated: output.IsTruncated === true,
+    next: output.NextContinuationToken
+  }
 }
 
 /** Names in listings are encoded as forms are. */

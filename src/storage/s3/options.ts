@@ -67,8 +67,8 @@ const SWITCHES = ['forcePathStyle', 'anonymous', 'dualstack', 'fips', 'accelerat
 const KNOWN = [...TEXTS, ...SWITCHES, 'credentials', 'signing', 'checksum', 'partSize', 'uploadConcurrency', 'pool', 'ranges', 'adaptive']
 const SMALLEST_PART = 5 << 20
 const LARGEST_PART = 5 * 2 ** 30
-/** Requests that are not reads end when nothing came for so long. Completing a large upload takes that long. */
-const CONTROL_IDLE = 60_000
+/** Requests that are not reads wait so much longer than `idleTimeout` for a sign of life: completing a large upload takes its time. */
+const CONTROL_PATIENCE = 6
 /** One request and up to four retries. */
 const CONTROL_ATTEMPTS = 5
 
@@ -106,12 +106,14 @@ function clientConfig(options: S3StoreOptions, env: Readonly<Record<string, stri
   return {
     forcePathStyle: options.forcePathStyle ?? isForeign(endpoint ?? env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL']),
     maxAttempts: CONTROL_ATTEMPTS,
+    // Parts are small, and sent again if need be: to ask first costs a round trip each, and not all servers answer.
+    expectContinueHeader: false,
     // Nothing but what is asked for: bytes are checked by those who read them.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
       connectionTimeout: ranges?.connectTimeout ?? DEFAULT_RANGES.connectTimeout,
-      socketTimeout: CONTROL_IDLE,
+      socketTimeout: CONTROL_PATIENCE * (ranges?.idleTimeout ?? DEFAULT_RANGES.idleTimeout),
       httpAgent: sockets, httpsAgent: sockets, logger: SILENT
     },
     ...(region === undefined ? {} : { region }),
@@ -132,7 +134,7 @@ function isAnonymous({ credentials, anonymous }: S3StoreOptions): boolean {
   const given: unknown = credentials
   if (anonymous === true && given !== undefined && given !== 'anonymous') throw new TypeError('s3Store: give credentials or anonymous, not both')
   if (given === undefined || given === 'anonymous') return given === 'anonymous' || anonymous === true
-  const { accessKeyId, secretAccessKey } = given as Partial<S3Keys>
+  const { accessKeyId, secretAccessKey } = (given ?? {}) as Partial<S3Keys>
   const isKeys = typeof given === 'object' && given !== null && [accessKeyId, secretAccessKey].every(value => typeof value === 'string' && value !== '')
   if (typeof given !== 'function' && !isKeys) {
     throw new TypeError('s3Store: credentials must be \'anonymous\', { accessKeyId, secretAccessKey, … }, or a function that gives these')

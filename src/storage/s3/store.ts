@@ -14,6 +14,7 @@ export type { S3Keys, S3StoreOptions } from './options.js'
  */
 export function s3Store(options: S3StoreOptions = {}): RemoteStore {
   const environment = (globalThis.process as { env?: Record<string, string | undefined> } | undefined)?.env ?? {}
+  const setting = checkS3Options(options, environment)
   const { pool, ranges, adaptive } = options
-  return remoteStore(s3Service(checkS3Options(options, environment)), { pool, ranges, adaptive })
+  return remoteStore(s3Service(setting), { pool, ranges, adaptive })
 }

@@ -6,6 +6,7 @@ import type { ObjectMeta, WriteOptions } from '../../store.js'
 import { checkConditions } from '../checks.js'
 import { multipartWriter, type Upload, type UploadService } from '../remote/multipart-writer.js'
 import type { RemoteName, ServiceControl } from '../remote/service.js'
+import { attempt } from './connection.js'
 import type { ControlParts } from './control.js'
 import { quoted } from './reader.js'
 
@@ -54,55 +55,86 @@ export function s3Upload(parts: ControlParts): Pick<ServiceControl, 'put' | 'cre
   }
 }
 
-/** Begins an upload in parts. `input` says what the object will be. */
-export async function beginUpload(
+/** Begins an upload in parts. `input` says what the object will be. It is aborted when the store is closed before it is completed. */
+export function beginUpload(
   parts: ControlParts,
   name: RemoteName,
   operation: string,
   options: WriteOptions,
   input: CreateMultipartUploadCommandInput
 ): Promise<Upload<CompletedPart> & { readonly id: string }> {
-  const { connection: { sdk }, settings, send } = parts
+  const { connection, settings, send } = parts
+  const { sdk } = connection
   const { checksum } = settings
   const payer = settings.requesterPays ? { RequestPayer: 'requester' as const } : {}
   const target = { Bucket: name.container, Key: name.key, ...payer }
-  // Not with the signal: an upload whose name does not arrive could not be aborted.
-  const { UploadId: id } = await send<CreateMultipartUploadCommandOutput>(name, operation, undefined, new sdk.CreateMultipartUploadCommand({
-    ...input, ...(checksum === undefined ? {} : { ChecksumAlgorithm: checksum, ChecksumType: 'FULL_OBJECT' })
-  }))
-  if (id === undefined || id === '') throw new MillraceError('Unavailable', `${operation} ${name.uri}: the server began an upload without a name`, { uri: name.uri, operation })
-  let size = 0
 
-  return {
-    id,
-    async part(number, bytes, signal) {
-      const output = await send<UploadPartCommandOutput>(name, operation, signal, new sdk.UploadPartCommand({
-        ...target, UploadId: id, PartNumber: number, Body: bytes, ContentLength: bytes.byteLength,
-        ...(checksum === undefined ? {} : { ChecksumAlgorithm: checksum })
-      }))
-      size += bytes.byteLength
-      return {
-        PartNumber: number,
-        ...(output.ETag === undefined ? {} : { ETag: output.ETag }),
-        ...(output.ChecksumCRC32 === undefined ? {} : { ChecksumCRC32: output.ChecksumCRC32 }),
-        ...(output.ChecksumCRC32C === undefined ? {} : { ChecksumCRC32C: output.ChecksumCRC32C })
-      }
-    },
-    async complete(all, signal) {
-      const { ETag } = await writing(name, operation, options, () => send<CompleteMultipartUploadCommandOutput>(name, operation, signal, new sdk.CompleteMultipartUploadCommand({
-        ...target, UploadId: id, MultipartUpload: { Parts: [...all] }, ...conditions(options),
-        ...(size === 0 ? {} : { MpuObjectSize: size }),
-        ...(checksum === undefined ? {} : { ChecksumType: 'FULL_OBJECT' })
-      })))
-      return written(parts, name, operation, size, ETag, signal)
-    },
-    async abort() {
+  /** Not with a signal: an upload whose name does not arrive could not be aborted. */
+  async function begin(): Promise<Upload<CompletedPart> & { readonly id: string }> {
+    const { UploadId: id } = await attempt(operation, name.uri, undefined, () => connection.sendUntied<CreateMultipartUploadCommandOutput>(
+      name.container, new sdk.CreateMultipartUploadCommand({ ...input, ...(checksum === undefined ? {} : { ChecksumAlgorithm: checksum, ChecksumType: 'FULL_OBJECT' }) }), undefined))
+    if (id === undefined || id === '') {
+      throw new MillraceError('Unavailable', `${operation} ${name.uri}: the server began an upload without a name`, { uri: name.uri, operation })
+    }
+    return uploadOf(id)
+  }
+
+  function uploadOf(id: string): Upload<CompletedPart> & { readonly id: string } {
+    const forget = connection.keep(abort)
+    let size = 0
+    let over = false
+    let aborting: Promise<void> | undefined
+
+    /** Asked for by the writer and by the store when that is closed. */
+    async function abort(): Promise<void> {
+      if (over) return
+      const command = new sdk.AbortMultipartUploadCommand({ ...target, UploadId: id })
+      aborting ??= attempt(operation, name.uri, undefined, () => connection.sendUntied<void>(name.container, command, undefined))
       try {
-        await send(name, operation, undefined, new sdk.AbortMultipartUploadCommand({ ...target, UploadId: id }))
+        await aborting
       } catch (error) {
+        aborting = undefined
         if (!isMillraceError(error, 'NotFound')) throw error // it is gone, or done
       }
+      over = true
+      forget()
     }
+
+    return {
+      id,
+      abort,
+      async part(number, bytes, signal) {
+        const output = await send<UploadPartCommandOutput>(name, operation, signal, new sdk.UploadPartCommand({
+          ...target, UploadId: id, PartNumber: number, Body: bytes, ContentLength: bytes.byteLength,
+          ...(checksum === undefined ? {} : { ChecksumAlgorithm: checksum })
+        }))
+        size += bytes.byteLength
+        return completed(number, output)
+      },
+      async complete(all, signal) {
+        const { ETag } = await writing(name, operation, options, () => send<CompleteMultipartUploadCommandOutput>(name, operation, signal, new sdk.CompleteMultipartUploadCommand({
+          ...target, UploadId: id, MultipartUpload: { Parts: [...all] }, ...conditions(options),
+          ...(size === 0 ? {} : { MpuObjectSize: size }),
+          ...(checksum === undefined ? {} : { ChecksumType: 'FULL_OBJECT' })
+        })))
+        over = true
+        forget()
+        return written(parts, name, operation, size, ETag, signal)
+      }
+    }
+  }
+
+  return connection.hold(begin)
+}
+
+/** What completing an upload is told of a part. */
+export function completed(number: number, part: Pick<UploadPartCommandOutput, 'ETag' | 'ChecksumCRC32' | 'ChecksumCRC32C'> | undefined): CompletedPart {
+  const { ETag, ChecksumCRC32, ChecksumCRC32C } = part ?? {}
+  return {
+    PartNumber: number,
+    ...(ETag === undefined ? {} : { ETag }),
+    ...(ChecksumCRC32 === undefined ? {} : { ChecksumCRC32 }),
+    ...(ChecksumCRC32C === undefined ? {} : { ChecksumCRC32C })
   }
 }
 

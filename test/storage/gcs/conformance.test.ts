@@ -35,5 +35,5 @@ function fixture(): StoreFixture {
 }
 
 describe('gs://', () => {
-  for (const { name, run } of storeConformance(fixture)) test(name, run)
+  for (const { name, run } of storeConformance(fixture)) test(name, run, 60_000)
 })

@@ -340,7 +340,7 @@ describe('the size', () => {
 describe('a disk that fails', () => {
   const open = async (options: Partial<DiskCacheOptions>) => {
     const directory = await folder()
-    return { directory, tier: await openDiskCache({ directory, diskBytes: 2 ** 30, keepFreeBytes: 0, namespace: '', ...options }) }
+    return { directory, tier: await openDiskCache({ directory, diskBytes: 2 ** 30, keepFreeBytes: 0, namespace: '', pendingBytes: 64 << 20, ...options }) }
   }
 
   test('when it is full, nothing is written for a while and no file stays behind; then it is tried again', async () => {

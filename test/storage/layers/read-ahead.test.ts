@@ -3,14 +3,14 @@ import { encodeRecord, tfrecord } from '../../../formats/tfrecord/index.js'
 import { DEFAULT_RANGES } from '../../../src/storage/config.js'
 import { memoryBudget, readAhead } from '../../../src/storage/layers/read-ahead.js'
 import type { ByteSource } from '../../../src/store.js'
-import { seededBytes, seededRandom } from '../../servers/seeded.js'
+import { seededRandom } from '../../servers/seeded.js'
 import { slowSource, virtualTime, type SlowSource, type VirtualTime } from './virtual-time.js'
 
 const KiB = 1 << 10
 const MiB = 1 << 20
 /** Bytes per millisecond of one connection: 90 MB/s, as was measured for object stores. */
 const RATE = 90_000
-const bytes = seededBytes(1, 64 * MiB)
+const bytes = new Uint8Array(new Uint32Array(16 * MiB).map((_, i) => (i * 0x9e3779b1) ^ (i >>> 7)).buffer)
 
 function slow(options: { readonly latency?: number; readonly rate?: number } = {}, of: Uint8Array = bytes): { time: VirtualTime; slow: SlowSource } {
   const time = virtualTime()
@@ -180,6 +180,7 @@ describe('bounds', () => {
     let most = 0
     const inner = memoryBudget(6 * MiB)
     const memory = {
+      ...inner,
       take(n: number) {
         const ok = inner.take(n)
         if (ok) most = Math.max(most, used += n)
@@ -198,6 +199,26 @@ describe('bounds', () => {
     await Promise.all(sources.map(source => source.close()))
     expect(used).toBe(0)
     expect(inner.take(6 * MiB)).toBe(true)
+  })
+
+  test('each of many sources gets its share, also those that come late', async () => {
+    const memory = memoryBudget(16 * MiB)
+    const times: number[] = []
+    const { time, slow: origin } = slow()
+    const source = (): ByteSource => readAhead({ ...origin, close: async () => undefined }, DEFAULT_RANGES, { memory })
+    const first = source()
+    await time.until(readThrough(first, MiB, 1, 0, 16 * MiB)) // it fills all of it, and stays
+    expect(memory.take(2 * MiB)).toBe(false)
+    const others = Array.from({ length: 7 }, source)
+    const start = time.now()
+    await time.until(Promise.all([first, ...others].map(async (each, i) => {
+      await readThrough(each, 128 * KiB, 1, i === 0 ? 16 * MiB : 0, 32 * MiB)
+      times.push(time.now() - start)
+    })))
+    const alone = 256 * (20 + 128 * KiB / RATE)
+    expect(Math.max(...times)).toBeLessThan(alone / 4)
+    await Promise.all([first, ...others].map(each => each.close()))
+    expect(memory.take(16 * MiB)).toBe(true)
   })
 
   test('the ninth reader takes the place of the one that was seen last', async () => {
@@ -308,7 +329,7 @@ describe('what goes wrong', () => {
           if (random() < 0.1) offset = Math.min(small.length - 1, offset + Math.floor(random() * 100_000))
           const into = new Uint8Array(Math.min(small.length - offset, 1 + Math.floor(random() * 60_000)))
           const controller = new AbortController()
-          if (random() < 0.05) void time.sleep(random() * 20).then(() => controller.abort(new Error('aborted')))
+          if (random() < 0.05) void time.sleep(random() * 20).then(() => controller.abort(new Error('aborted')), () => undefined)
           const at = offset
           offset = at + into.length < small.length ? at + into.length : 0
           try {

@@ -181,7 +181,7 @@ describe('an abort', () => {
     let told = false
     service.onPart = (_, signal) => new Promise((_resolve, reject) => signal.addEventListener('abort', () => {
       told = true
-      void late.promise.then(() => reject(signal.reason as Error))
+      late.promise.finally(() => reject(signal.reason as Error)).catch(() => undefined)
     }))
     const writer = multipartWriter(URI, service, undefined)
     await writer.write(bytesOf(2500))
@@ -290,7 +290,9 @@ describe('an aborted signal', () => {
   test('is told at once, with its own reason, and abort waits until nothing is left', async () => {
     const service = new Service(1000, 2)
     const late = gate()
-    service.onPart = (_, signal) => new Promise((_resolve, reject) => signal.addEventListener('abort', () => void late.promise.then(() => reject(signal.reason as Error))))
+    service.onPart = (_, signal) => new Promise((_resolve, reject) => signal.addEventListener('abort', () => {
+      late.promise.finally(() => reject(signal.reason as Error)).catch(() => undefined)
+    }))
     const controller = new AbortController()
     const reason = new Error('stop')
     const writer = multipartWriter(URI, service, controller.signal)

@@ -227,6 +227,16 @@ describe('a reply that is not what was asked for', () => {
     expect(ranges(setup)).toEqual(['bytes=0-1048575', 'bytes=5000-1048575'])
   })
 
+  test('leaves nothing behind when it was the whole object and not to be trusted', async () => {
+    const garbage = new Uint8Array(SIZE).fill(0xaa)
+    const setup = setUp(first(
+      right => ({ ...right, after: 5000, ends: 'body' }),
+      () => ({ status: 200, headers: { etag: V1, 'content-length': String(SIZE) }, body: garbage, after: 4000, ends: 'protocol' })
+    ))
+    await expectRead(read(setup, 0, SIZE), OBJECT)
+    expect(ranges(setup)).toEqual(['bytes=0-1048575', 'bytes=5000-1048575', 'bytes=0-1048575'])
+  })
+
   test('is not the whole object when it has another length', async () => {
     const setup = setUp(always(right => ({ ...right, status: 200, headers: { etag: '"v2"', 'content-length': String(SIZE - 1) }, body: OBJECT.subarray(1) })))
     expect(await failure(read(setup, 0, SIZE))).toMatchObject({ kind: 'Changed', attempts: 1 })
@@ -465,6 +475,16 @@ describe('a reply that is late', () => {
     expect((await reading).message).toContain('it took longer than its deadline of 2000 ms')
   })
 
+  test('of more than a chunk has longer, by what the rest takes at minRate', async () => {
+    const setup = setUp(always(silent), { config: { ttfbTimeout: 60_000, rangeTimeout: 60_000, minRateWindow: 60_000, deadline: 2000, chunkSize: 1000, minRate: 1000 } })
+    let over = false
+    const reading = failure(read(setup, 0, 9000)).finally(() => { over = true })
+    await setup.time.advance(9500)
+    expect(over).toBe(false)
+    await setup.time.advance(1000)
+    expect(await reading).toMatchObject({ kind: 'Timeout', attempts: 1 })
+  })
+
   test('because credentials are late ends with the deadline', async () => {
     const setup = setUp(() => undefined, { service: { request: () => new Promise(() => undefined) }, config: { deadline: 2000 } })
     const reading = failure(read(setup))
@@ -618,6 +638,16 @@ describe('what is told of attempts', () => {
       { endpoint: 'box:80', bytes: 2000, firstByte: 0, milliseconds: 0, fault: 'Unavailable' },
       { endpoint: 'box:80', bytes: 3000, firstByte: 0, milliseconds: 0, fault: undefined }
     ])
+  })
+
+  test('say when nobody wanted them any more', async () => {
+    const setup = setUp(() => ({ status: 0, after: 0, ends: 'never' }))
+    const controller = new AbortController()
+    const reading = read(setup, 0, 10, V1, controller.signal)
+    await turn()
+    controller.abort()
+    await expect(reading).rejects.toBe(controller.signal.reason)
+    expect(setup.records.map(({ fault }) => fault)).toEqual(['Aborted'])
   })
 
   test('stands in the trace of a read', async () => {

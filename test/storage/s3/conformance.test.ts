@@ -33,8 +33,6 @@ async function strict(): Promise<Server> {
 
 describe('a strict server, with signatures of our own', () => conforms(strict, {}))
 describe('a strict server, with signatures of the SDK', () => conforms(strict, { signing: 'sdk' }))
-describe('a strict server, with CRC-32C, one part at a time', () => conforms(strict, { checksum: 'crc32c', uploadConcurrency: 1 }))
-describe('a strict server, without checksums', () => conforms(strict, { checksum: 'none' }, ['verify']))
 
 // It takes no notice of conditions of writes, keeps no checksums, and orders names as a dictionary does, but goes on with the next page as bytes are ordered.
 describe('fauxqs', () => conforms(() => startServer('fauxqs'), {}, ['ifAbsent', 'ifVersion', 'conditional copy', 'verify'], /more than a page/))

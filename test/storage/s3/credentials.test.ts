@@ -7,7 +7,7 @@ const MINUTE = 60_000
 interface World {
   now: number
   lasting: number | undefined
-  failing: boolean
+  broken: boolean
   readonly asked: boolean[]
   readonly cache: CredentialCache
 }
@@ -16,11 +16,11 @@ interface World {
 function world(): World {
   const asked: boolean[] = []
   const it: World = {
-    now: 1_000_000, lasting: HOUR, failing: false, asked,
+    now: 1_000_000, lasting: HOUR, broken: false, asked,
     cache: cachedCredentials(async ({ forceRefresh = false } = {}): Promise<S3Credentials> => {
       asked.push(forceRefresh)
       await Promise.resolve()
-      if (it.failing) throw new Error('nobody answers')
+      if (it.broken) throw new Error('nobody answers')
       return { accessKeyId: `key${asked.length}`, secretAccessKey: 's', ...(it.lasting === undefined ? {} : { expiration: new Date(it.now + it.lasting) }) }
     }, () => it.now)
   }
@@ -69,14 +69,14 @@ describe('credentials', () => {
   test('that cannot be renewed are used while they are good, and it is tried again after a while; then the failure is told', async () => {
     const it = world()
     await idOf(it)
-    it.failing = true
+    it.broken = true
     it.now += 56 * MINUTE
     expect([await idOf(it), await idOf(it), it.asked.length]).toEqual(['key1', 'key1', 2])
     it.now += 10_000
     expect([await idOf(it), it.asked.length]).toEqual(['key1', 3])
     it.now += 4 * MINUTE
     await expect(idOf(it)).rejects.toThrow('nobody answers')
-    it.failing = false
+    it.broken = false
     expect(await idOf(it)).toBe('key5') // a failure is not kept
   })
 

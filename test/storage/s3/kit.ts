@@ -17,7 +17,11 @@ export async function textOf(store: RemoteStore, uri: string): Promise<string> {
 
 export const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-export const patternOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => Math.imul(i, 2654435761) >>> 13)
+export function patternOf(length: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  for (let i = 0; i < length; i++) bytes[i] = (i * 0x9e37) >>> 9
+  return bytes
+}
 
 export async function listOf(listing: AsyncIterable<readonly ObjectMeta[]>): Promise<ObjectMeta[]> {
   const all: ObjectMeta[] = []
