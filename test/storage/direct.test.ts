@@ -156,6 +156,18 @@ describe('reading past the page cache', () => {
     await store.close()
   })
 
+  test('a file that ends in the middle of a read is Changed, also for a read that would not have come to its end', async () => {
+    const store = directStore({ fallback: 'buffered', blockSize: 4096, memoryBytes: 8192 })
+    await writeFile(`${top}/n`, counted(30_000))
+    for (const into of [new Uint8Array(12_288), new Uint8Array(new WebAssembly.Memory({ initial: 1 }).buffer, 0, 12_288)]) {
+      const source = await store.open(`${top}/n`)
+      await truncate(`${top}/n`, 9000)
+      await expect(source.read(4096, into)).rejects.toMatchObject({ kind: 'Changed' })
+      await writeFile(`${top}/n`, counted(30_000))
+    }
+    await store.close()
+  })
+
   test('an abort ends a long read with the reason, when nothing writes into its memory any more', async () => {
     await writeFile(`${top}/k`, '')
     await truncate(`${top}/k`, 40 << 20)

@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { moveFile, pathLock } from '../../src/storage/file-commit.js'
+import { copyOpened } from '../../src/storage/file-copy.js'
+import { openRegular } from '../../src/storage/file-source.js'
 import { fileStore } from '../../src/storage/file.js'
 import type { Store } from '../../src/store.js'
 
@@ -195,6 +197,26 @@ describe('copies', () => {
     expect(readdirSync(join(inside, 'dir'))).toEqual([])
   })
 
+  test('of a file that changes meanwhile are Changed, and leave nothing', async () => {
+    const directory = await fresh()
+    const path = `${directory}/f`
+    await writeFile(path, 'grist')
+    const before = openFiles()
+    const file = await openRegular(path, path, 0, async () => undefined, undefined)
+    await writeFile(path, 'grist and more')
+    let committed = false
+    const copying = copyOpened(file, path, `${directory}/g`, undefined, async () => { committed = true })
+    await expect(copying).rejects.toMatchObject({ kind: 'Changed', operation: 'copy', uri: path })
+    expect([committed, openFiles(), readdirSync(directory)]).toEqual([false, before, ['f']])
+  })
+
+  test('do not even open a device outside of the root', async () => {
+    const directory = await fresh()
+    await symlink('/dev/zero', `${directory}/device`)
+    const rooted = fileStore({ root: directory }) as Required<Store>
+    await expect(rooted.copy('device', 'x')).rejects.toMatchObject({ kind: 'Denied' })
+  })
+
   test('that are aborted leave nothing', async () => {
     const directory = await fresh()
     await writeFile(`${directory}/f`, new Uint8Array(1 << 20))
@@ -263,7 +285,7 @@ describe('directories', () => {
     await mkdir(`${directory}/being-written`)
     await writeFile(`${directory}/full/deep/er/f`, 'x')
     await writeFile(`${directory}/being-written/.millrace-0123456789abcdef.tmp`, 'x')
-    await symlink('.', `${directory}/empty/self`)
+    for (const name of ['self', 'again']) await symlink('.', `${directory}/empty/${name}`) // 2⁴⁰ ways down, if one went round
     await symlink('full/deep', `${directory}/link`)
     await symlink('nowhere', `${directory}/dangling`)
     for (let i = 0; i < 1001; i++) await writeFile(`${directory}/full/${String(i).padStart(4, '0')}`, '')

@@ -328,6 +328,18 @@ describe('between stores', () => {
     expect(toStore.byteLength).toBe(0)
   })
 
+  test('a copy that fails half-way leaves nothing of the file that it was writing', async () => {
+    const store = memoryStore()
+    await store.put('mem://a', counted(9_000_000))
+    const failing: Store = { ...store, open: async (uri, options) => {
+      const source = await store.open(uri, options)
+      return { ...source, read: async (offset, ...rest) => { if (offset > 5_000_000) throw new Error('broken'); return source.read(offset, ...rest) } }
+    } }
+    const directory = join(top, String(serial++))
+    await expect(noStore.copy('mem://a', join(directory, 'x'), { store: failing, toStore: fileStore() })).rejects.toThrow('broken')
+    expect(readdirSync(directory)).toEqual([])
+  })
+
   test('a rename removes the original only when the copy is what the original still is', async () => {
     const [one, two] = [bare(), memoryStore()]
     await one.put('mem://a', counted(100))

@@ -140,14 +140,15 @@ export interface FailedRead {
   /** Bytes that it wants, or -1 for as many as there are. */
   readonly length: number
   readonly attempts: number
+  readonly operation: string
 }
 
 /** The error of a read: what, where, after how many attempts and how long, and what to do. */
-export function readError({ name: { uri }, offset, done, length, attempts }: FailedRead, fault: Fault, elapsed: number, why?: string): MillraceError {
+export function readError({ name: { uri }, offset, done, length, attempts, operation }: FailedRead, fault: Fault, elapsed: number, why?: string): MillraceError {
   const what = length < 0 ? `the object could not be read from byte ${offset} on` : `bytes ${offset} to ${offset + length - 1} could not be read`
   const tries = why === undefined && attempts < 2 ? '' : `; ${why === undefined ? '' : `${why}, `}after ${attempts} attempt${attempts === 1 ? '' : 's'} in ${(elapsed / 1000).toFixed(1)} s`
   const hint = fault.hint ?? HINTS[fault.kind]
-  return new MillraceError(fault.kind, `${uri}: ${what}: ${fault.message}${tries}${hint === undefined ? '' : `; ${hint}`}`, {
-    uri, operation: 'read', offset: offset + done, attempts, ...(fault.status === undefined ? {} : { status: fault.status }), cause: fault.cause
+  return new MillraceError(fault.kind, `${operation} ${uri}: ${what}: ${fault.message}${tries}${hint === undefined ? '' : `; ${hint}`}`, {
+    uri, operation, offset: offset + done, attempts, ...(fault.status === undefined ? {} : { status: fault.status }), cause: fault.cause
   })
 }

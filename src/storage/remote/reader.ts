@@ -5,6 +5,8 @@ import type { RemoteName } from './service.js'
 export interface ReadOptions {
   readonly signal: AbortSignal
   readonly trace?: RequestTrace | undefined
+  /** What errors call it. @default 'read' */
+  readonly operation?: string | undefined
 }
 
 /** What the first reply says of an object. */

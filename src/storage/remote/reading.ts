@@ -40,6 +40,7 @@ export class Reading implements Watched {
   readonly started: number
   deadlineAt: number
   readonly trace: RequestTrace | undefined
+  readonly operation: string
   controller: AbortController
   /** Requests that were sent. */
   attempts = 0
@@ -75,6 +76,7 @@ export class Reading implements Watched {
     this.#config = config
     this.deadlineAt = now + config.deadline + this.#allowance()
     this.trace = options.trace
+    this.operation = options.operation ?? 'read'
     this.controller = controller
   }
 

@@ -62,7 +62,7 @@ function readBeginning(
   let told: (head: ObjectHead) => void = () => undefined
   const early = new Promise<ObjectHead>(resolve => { told = resolve })
   const whole: Promise<FirstRead> = reader.readFirst(name, {
-    want, whole: false, signal, trace,
+    want, whole: false, signal, trace, operation: 'open',
     begin(head) {
       bytes ??= new Uint8Array(Math.min(want, head.size))
       told(head)

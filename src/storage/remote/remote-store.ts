@@ -135,7 +135,7 @@ export function remoteStore(service: RemoteService, options: StoreTuning = {}): 
     let rest: Promise<void> | undefined
     const stop = new AbortController()
     const first = reader.readFirst(name, {
-      want, whole: true, version: known?.version, signal, trace,
+      want, whole: true, version: known?.version, signal, trace, operation: 'get',
       begin(head, all) {
         if (bytes !== undefined) return bytes
         bytes = memory(head.size)

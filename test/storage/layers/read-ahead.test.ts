@@ -321,7 +321,7 @@ describe('what goes wrong', () => {
       origin.fail = () => {
         if (random() < 0.05) throw new Error('failed')
       }
-      const source = readAhead(origin, { chunkSize: 64 * KiB, maxConcurrentRanges: 4, readAhead: 300 * KiB })
+      const source = readAhead(origin, { chunkSize: 64 * KiB, maxConcurrentRanges: 4, readAhead: 300 * KiB }, seed % 2 === 0 ? {} : { memory: memoryBudget(400 * KiB) })
       const work = async (): Promise<void> => {
         let offset = Math.floor(random() * small.length)
         for (let i = 0; i < 60; i++) {

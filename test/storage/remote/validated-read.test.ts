@@ -248,7 +248,7 @@ describe('an object that is another one', () => {
     const setup = setUp(always(() => ({ status: 412, headers: { etag: '"v2"' } })))
     const error = await failure(read(setup))
     expect(error).toMatchObject({ kind: 'Changed', uri: NAME.uri, status: 412, attempts: 1, retryable: false })
-    expect(error.message).toBe('test://box/key: bytes 1000 to 5999 could not be read: the object is another one now, version "v2" (it was version "v1"); open the object again, or write new data under new names')
+    expect(error.message).toBe('read test://box/key: bytes 1000 to 5999 could not be read: the object is another one now, version "v2" (it was version "v1"); open the object again, or write new data under new names')
   })
 
   test('is told by 304', async () => {
@@ -274,7 +274,7 @@ describe('an object that is another one', () => {
     const setup = setUp(first(right => ({ ...right, after: 10, ends: 'body' }), () => ({ status: 404, body: text('<Error><Code>NoSuchKey</Code><Message>There is no such key.</Message></Error>') })))
     const error = await failure(read(setup))
     expect(error).toMatchObject({ kind: 'NotFound', status: 404, attempts: 2, offset: 1010 })
-    expect(error.message).toMatch(/^test:\/\/box\/key: bytes 1000 to 5999 could not be read: There is no such key \(NoSuchKey, status 404\); after 2 attempts in \d+\.\d s; check the URI/)
+    expect(error.message).toMatch(/^read test:\/\/box\/key: bytes 1000 to 5999 could not be read: There is no such key \(NoSuchKey, status 404\); after 2 attempts in \d+\.\d s; check the URI/)
   })
 })
 
