@@ -32,15 +32,21 @@ export type Fault =
   | { readonly kind: 'flip'; readonly at?: number }
   /** A complete reply with half of the body: the Content-Range is that of the whole body, or of the half. */
   | { readonly kind: 'shortLength' | 'shortRange' }
-  /** A complete reply with more bytes than were asked for, or bytes behind its announced end. */
-  | { readonly kind: 'longLength' | 'extraBytes' }
+  /** A complete reply with more bytes than were asked for, which its Content-Range does not tell, or tells; or bytes behind its announced end. */
+  | { readonly kind: 'longLength' | 'longRange' | 'extraBytes' }
   /** 200 and the whole object. */
   | { readonly kind: 'fullBody' }
-  /** Other bytes, and a Content-Range that says so, as many as were asked for. */
-  | { readonly kind: 'otherRange' }
+  /** Other bytes, and a Content-Range that says so, as many as were asked for: those some bytes later, or sooner where `by` is negative. */
+  | { readonly kind: 'otherRange'; readonly by?: number }
+  /** The range begins later than the one that was asked for, and ends with it. */
+  | { readonly kind: 'lateRange' }
   | { readonly kind: 'noContentRange' }
-  /** The Content-Range says another size of the object. */
-  | { readonly kind: 'otherTotal' }
+  /** A Content-Range that ends before it begins. */
+  | { readonly kind: 'invertedRange' }
+  /** The Content-Range says another size of the object, or none. */
+  | { readonly kind: 'otherTotal' | 'noTotal' }
+  /** No length is announced; the body ends with its last chunk. That is no lie. */
+  | { readonly kind: 'chunked' }
   /** The status and headers of a good reply, with an error in XML as its body. */
   | { readonly kind: 'xmlBody' }
   /** The version is missing, or only weak. */
@@ -53,6 +59,18 @@ export type Fault =
   | { readonly kind: 'encoded' }
   /** Another answer. The dialect chooses code and body when they are not given. */
   | { readonly kind: 'status'; readonly status: number; readonly code?: string; readonly headers?: Readonly<Record<string, string>> }
+
+/** One, or several at once. */
+export type Faults = Fault | readonly Fault[] | undefined
+
+/** The first of some kind. */
+export function faultOf<K extends Fault['kind']>(faults: Faults, ...kinds: readonly K[]): (Fault & { readonly kind: K }) | undefined {
+  return listOf(faults).find((fault): fault is Fault & { readonly kind: K } => kinds.includes(fault.kind as K))
+}
+
+function listOf(faults: Faults): readonly Fault[] {
+  return faults === undefined ? [] : 'kind' in faults ? [faults] : faults
+}
 
 /** Timers of a server, which end with it. */
 export interface Timers {
@@ -78,11 +96,15 @@ export function makeTimers(): Timers {
 }
 
 /** What a fault makes of the content of a reply. Faults of versions and of status are the server's: only it knows its dialect. */
-export function twist(reply: Reply, fault: Fault | undefined): Reply {
+export function twist(reply: Reply, faults: Faults): Reply {
+  return listOf(faults).reduce(twistOnce, reply)
+}
+
+function twistOnce(reply: Reply, fault: Fault): Reply {
   const { body, whole, start } = reply
   const half = body.length >> 1
   const headers = { ...reply.headers }
-  switch (fault?.kind) {
+  switch (fault.kind) {
     case 'flip': {
       if (body.length === 0) return reply
       const bytes = Uint8Array.from(body)
@@ -103,6 +125,15 @@ export function twist(reply: Reply, fault: Fault | undefined): Reply {
       headers['content-length'] = String(bytes.length)
       return { ...reply, headers, body: bytes }
     }
+    case 'longRange':
+    case 'lateRange': {
+      if (whole === undefined || start === undefined || reply.status !== 206) return reply
+      const first = fault.kind === 'lateRange' ? start + Math.min(7, half) : start
+      const bytes = whole.subarray(first, start + body.length + (fault.kind === 'longRange' ? 7 : 0))
+      headers['content-range'] = `bytes ${first}-${first + bytes.length - 1}/${whole.length}`
+      headers['content-length'] = String(bytes.length)
+      return { ...reply, headers, body: bytes }
+    }
     case 'fullBody':
       if (whole === undefined || start === undefined) return reply
       delete headers['content-range']
@@ -110,7 +141,8 @@ export function twist(reply: Reply, fault: Fault | undefined): Reply {
       return { ...reply, status: 200, headers, body: whole }
     case 'otherRange': {
       if (whole === undefined || start === undefined || reply.status !== 206) return reply
-      const other = start + 7 + body.length <= whole.length ? start + 7 : Math.max(0, start - 7)
+      const { by = 7 } = fault
+      const other = Math.max(0, start + by + body.length <= whole.length ? start + by : start - by)
       const bytes = whole.subarray(other, other + body.length)
       headers['content-range'] = `bytes ${other}-${other + bytes.length - 1}/${whole.length}`
       headers['content-length'] = String(bytes.length)
@@ -118,6 +150,16 @@ export function twist(reply: Reply, fault: Fault | undefined): Reply {
     }
     case 'noContentRange':
       delete headers['content-range']
+      return { ...reply, headers }
+    case 'invertedRange':
+      if (headers['content-range'] === undefined || start === undefined) return reply
+      headers['content-range'] = headers['content-range'].replace(/-\d+\//, `-${Math.max(0, start - 2)}/`)
+      return { ...reply, headers }
+    case 'noTotal':
+      if (headers['content-range'] !== undefined) headers['content-range'] = headers['content-range'].replace(/\/\d+$/, '/*')
+      return { ...reply, headers }
+    case 'chunked':
+      delete headers['content-length']
       return { ...reply, headers }
     case 'otherTotal':
       if (headers['content-range'] !== undefined) headers['content-range'] = headers['content-range'].replace(/\/(\d+)$/, (_, size) => `/${Number(size) + 1}`)
@@ -135,13 +177,14 @@ export function twist(reply: Reply, fault: Fault | undefined): Reply {
   }
 }
 
-/** Writes a reply the way the fault wants it. */
-export function deliver(response: ServerResponse, twisted: Reply, fault: Fault | undefined, timers: Timers): void {
+/** Writes a reply the way the faults want it. */
+export function deliver(response: ServerResponse, twisted: Reply, faults: Faults, timers: Timers): void {
+  const fault = faultOf(faults, 'rst0', 'fin0', 'silence', 'garbage', 'rstBody', 'finBody', 'stallBody', 'chunkCut', 'closeCut', 'trickle', 'late', 'extraBytes')
   const { status, body } = twisted
   const headers = { ...twisted.headers }
   const socket = response.socket
   if (socket === null || socket.destroyed) return
-  const after = Math.min(fault !== undefined && 'after' in fault && fault.after !== undefined ? fault.after : body.length >> 1, body.length)
+  const after = Math.min((fault !== undefined && 'after' in fault ? fault.after : undefined) ?? body.length >> 1, body.length)
   const begin = (): void => {
     response.writeHead(status, headers)
     response.write(body.subarray(0, after))
@@ -203,7 +246,9 @@ export function deliver(response: ServerResponse, twisted: Reply, fault: Fault |
       return
     default:
       response.writeHead(status, headers)
-      response.end(response.req.method === 'HEAD' ? undefined : body)
+      // Without a length, the end of a body is a chunk of its own: a body that is written at once would get a length.
+      if (headers['content-length'] === undefined && response.req.method !== 'HEAD') response.write(body.subarray(0, body.length >> 1))
+      response.end(response.req.method === 'HEAD' ? undefined : headers['content-length'] === undefined ? body.subarray(body.length >> 1) : body)
   }
 }
 

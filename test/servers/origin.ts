@@ -11,7 +11,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { crc32 } from 'node:zlib'
-import { deliver, twist, type Fault, type Reply } from './faults.js'
+import { deliver, faultOf, twist, type Fault, type Faults, type Reply } from './faults.js'
 import { listen, type Listener } from './listen.js'
 import { base64Of32, crc32c, md5 } from './s3-fake-checksums.js'
 import { seededBytes } from './seeded.js'
@@ -38,12 +38,12 @@ export interface OriginRequest {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   /** What went wrong, and what was replied; 0 when nothing was. */
-  fault: Fault | undefined
+  fault: Faults
   status: number
 }
 
 /** What goes wrong with which request. */
-export type OriginPlan = (number: number, request: OriginRequest) => Fault | undefined
+export type OriginPlan = (number: number, request: OriginRequest) => Faults
 
 export interface OriginOptions {
   /** Objects by `container/key`: their bytes, or how many there are of them. */
@@ -101,8 +101,9 @@ export async function startOrigin(options: OriginOptions = {}): Promise<Origin> 
     const fault = entry.fault = plan?.(entry.number, entry)
     request.resume()
     const version = objects.get(entry.object)
-    if (fault?.kind === 'replace' && version !== undefined) put(entry.object, version.bytes.length)
-    const reply = fault?.kind === 'status' ? statusReply(entry, fault) : replyTo(entry, objects.get(entry.object), fault)
+    if (faultOf(fault, 'replace') !== undefined && version !== undefined) put(entry.object, version.bytes.length)
+    const status = faultOf(fault, 'status')
+    const reply = status === undefined ? replyTo(entry, objects.get(entry.object), fault) : statusReply(entry, status)
     entry.status = reply.status
     deliver(response, twist(reply, fault), fault, listener.timers)
   }
@@ -139,17 +140,20 @@ function locate(path: string): { dialect: Dialect; object: string } {
   return { dialect: 's3', object: decoded.slice(1) }
 }
 
-function replyTo(request: OriginRequest, current: Version | undefined, fault: Fault | undefined): Reply {
+function replyTo(request: OriginRequest, current: Version | undefined, fault: Faults): Reply {
   if (current === undefined) return statusReply(request, { kind: 'status', status: 404 })
   const { dialect, pinned } = request
   // A liar does not look at conditions.
-  const version = fault?.kind === 'otherVersion' ? { number: current.number + 1, bytes: current.bytes.map((byte) => byte ^ 0xff), sums: undefined } : current
-  if (fault?.kind !== 'otherVersion' && pinned !== undefined && pinned !== '*' && pinned !== nameOf(version, dialect)) return statusReply(request, { kind: 'status', status: 412 })
+  const lies = faultOf(fault, 'otherVersion') !== undefined
+  const version = lies ? { number: current.number + 1, bytes: current.bytes.map((byte) => byte ^ 0xff), sums: undefined } : current
+  if (!lies && pinned !== undefined && pinned !== '*' && pinned !== nameOf(version, dialect)) return statusReply(request, { kind: 'status', status: 412 })
   const { bytes } = version
   const headers = headersOf(request, version)
-  if (fault?.kind === 'noVersion') for (const name of ['etag', 'x-goog-generation', 'last-modified']) delete headers[name]
-  if (fault?.kind === 'weakVersion' && headers['etag'] !== undefined) headers['etag'] = `W/${headers['etag']}`
+  if (faultOf(fault, 'noVersion') !== undefined) for (const name of ['etag', 'x-goog-generation', 'last-modified']) delete headers[name]
+  if (faultOf(fault, 'weakVersion') !== undefined && headers['etag'] !== undefined) headers['etag'] = `W/${headers['etag']}`
   const match = /^bytes=(\d+)-(\d*)$/.exec(request.range ?? '')
+  // The web may ignore ranges that it does not understand; here they are a mistake of the client.
+  if (match === null && request.range !== undefined) return statusReply(request, { kind: 'status', status: 400 })
   if (match === null) return { status: 200, headers: { ...headers, 'content-length': String(bytes.length) }, body: bytes, whole: bytes }
   const start = Number(match[1])
   const end = Math.min(bytes.length, match[2] === '' ? bytes.length : Number(match[2]) + 1)

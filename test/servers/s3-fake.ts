@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { deliver, twist, type Fault, type Reply } from './faults.js'
+import { deliver, faultOf, twist, type Faults, type Reply } from './faults.js'
 import { authenticate, decodePart, queryOf, readTarget, type AuthSettings, type FakeCredentials, type Proof, type Target } from './s3-fake-auth.js'
 import { openBody, readBody, type RequestBody } from './s3-fake-body.js'
 import { listBuckets, listObjectsV1, listObjectsV2, listParts, listUploads } from './s3-fake-list.js'
@@ -41,7 +41,7 @@ export interface S3FakeOptions {
   /** Keys that cannot be deleted, and why. */
   readonly refuseDelete?: (key: string, bucket: string) => DeleteRefusal | undefined
   /** What goes wrong with a reply. Asked for each request, before it is carried out; `number` counts from 0. */
-  readonly fault?: (request: FakeRequest, number: number) => Fault | undefined
+  readonly fault?: (request: FakeRequest, number: number) => Faults
 }
 
 /** A request as the log keeps it. */
@@ -95,7 +95,7 @@ export async function startS3Fake(options: S3FakeOptions = {}): Promise<S3Fake> 
   const buckets = new Map<string, Bucket>()
   const log: FakeRequest[] = []
   let credentials: readonly FakeCredentials[] = options.credentials ?? [{ accessKeyId: 'test', secretAccessKey: 'testsecret' }]
-  let faultOf = options.fault
+  let plan = options.fault
   let served = 0
 
   const regionOf = (bucket: string | undefined): string => (bucket === undefined ? undefined : buckets.get(bucket)?.region ?? options.regions?.[bucket]) ?? region
@@ -204,7 +204,7 @@ export async function startS3Fake(options: S3FakeOptions = {}): Promise<S3Fake> 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const id = (served++).toString(16).padStart(16, '0')
     let entry: FakeRequest | undefined
-    let fault: Fault | undefined
+    let fault: Faults
     let reply: Reply
     try {
       const job = readJob(request)
@@ -214,9 +214,10 @@ export async function startS3Fake(options: S3FakeOptions = {}): Promise<S3Fake> 
         operation: job.operation, connection: listener.connectionOf(request), status: 0
       }
       log.push(entry)
-      fault = faultOf?.(entry, log.length - 1)
-      if (fault?.kind === 'status') throw new S3Error(fault.status, fault.code ?? codeOf(fault.status), 'This is what the test wanted.', {}, fault.headers)
-      if (fault?.kind === 'replace' && job.key !== undefined) {
+      fault = plan?.(entry, log.length - 1)
+      const status = faultOf(fault, 'status')
+      if (status !== undefined) throw new S3Error(status.status, status.code ?? codeOf(status.status), 'This is what the test wanted.', {}, status.headers)
+      if (faultOf(fault, 'replace') !== undefined && job.key !== undefined) {
         const old = bucketOf(job.bucket).get(job.key)
         if (old !== undefined) bucketOf(job.bucket).put(plainObject(job.key, other(old.bytes), old.headers, now()))
       }
@@ -227,8 +228,8 @@ export async function startS3Fake(options: S3FakeOptions = {}): Promise<S3Fake> 
     }
     if (entry !== undefined) entry.status = reply.status
     if (reply.status === 304) reply = { ...reply, body: new Uint8Array(), headers: Object.fromEntries(Object.entries(reply.headers).filter(([name]) => !name.startsWith('content-'))) }
-    if (fault?.kind === 'noVersion') delete reply.headers['etag']
-    if (fault?.kind === 'weakVersion') reply.headers['etag'] = `W/${reply.headers['etag']}`
+    if (faultOf(fault, 'noVersion') !== undefined) delete reply.headers['etag']
+    if (faultOf(fault, 'weakVersion') !== undefined) reply.headers['etag'] = `W/${reply.headers['etag']}`
     reply.headers = { date: new Date(now()).toUTCString(), server: 'AmazonS3', connection: 'keep-alive', 'x-amz-request-id': id, 'x-amz-id-2': id, ...reply.headers }
     deliver(response, twist(reply, fault), fault, listener.timers)
   }
@@ -251,7 +252,7 @@ export async function startS3Fake(options: S3FakeOptions = {}): Promise<S3Fake> 
     },
     uploads: (bucket) => bucketOf(bucket).uploads.size,
     setCredentials: (some) => { credentials = some },
-    setFault: (fault) => { faultOf = fault },
+    setFault: (fault) => { plan = fault },
     close: () => listener.close()
   }
 }

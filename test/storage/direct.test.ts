@@ -246,10 +246,10 @@ describe('a direct store', () => {
   })
 
   test('with a root reads nothing outside', async () => {
-    await mkdir(`${top}/root`)
+    await mkdir(`${top}/bound`)
     await writeFile(`${top}/secret`, 'secret')
-    await symlink('../secret', `${top}/root/link`)
-    const store = directStore({ root: `direct://${top}/root`, fallback: 'buffered' })
+    await symlink('../secret', `${top}/bound/link`)
+    const store = directStore({ root: `direct://${top}/bound`, fallback: 'buffered' })
     for (const uri of ['link', `direct://${top}/secret`, '../secret']) await expect(store.open(uri)).rejects.toMatchObject({ kind: 'Denied' })
     await store.put('in/f', counted(5000))
     expect((await store.get?.('in/f'))?.bytes).toEqual(counted(5000))

@@ -73,7 +73,7 @@ export function multiEndpoint(stores: readonly Store[], options: MultiEndpointOp
         if (failure === undefined || !isOther) failure = { error }
       }
     }
-    throw failure?.error ?? new MillraceError('Changed', 'no endpoint has the version of the object that was opened any more; open it again')
+    throw failure?.error
   }
 
   function canGoOn(error: unknown): boolean {
@@ -110,7 +110,7 @@ export function multiEndpoint(stores: readonly Store[], options: MultiEndpointOp
       checkRange(uri, byteLength, offset, into.byteLength)
       if (closed !== undefined) throw closedError(uri, 'read', 'the source was closed')
       begin('read', uri, request.signal)
-      if (lacks.size === endpoints.all.length) throw changed(meta)
+      if (lacks.size === endpoints.all.length) throw changed(meta) // found out by an earlier read
       await ask(request.signal, lacks, async endpoint => {
         const opening = sourceAt(endpoint, request)
         const source = await (request.signal === undefined ? opening : abortable(opening, request.signal))
@@ -140,7 +140,7 @@ export function multiEndpoint(stores: readonly Store[], options: MultiEndpointOp
   /** Goes on at the next endpoint behind the last object that was listed. */
   async function* list(prefix: string, request: ListOptions = {}): AsyncGenerator<readonly ObjectMeta[], void, undefined> {
     let last: string | undefined
-    yield* listPages('list', prefix, request, store => store.list(prefix, request), page => {
+    yield* listPages('list', prefix, request, true, store => store.list(prefix, request), page => {
       const after = last
       const rest = after === undefined ? page : page.filter(({ uri }) => compareBytes(uri, after) > 0)
       last = rest.at(-1)?.uri ?? last
@@ -148,23 +148,27 @@ export function multiEndpoint(stores: readonly Store[], options: MultiEndpointOp
     })
   }
 
-  /** `next` returns what of a page is new, and throws when it cannot tell. */
-  async function* listPages<Page>(operation: string, prefix: string, request: RequestOptions, pages: (store: Store) => AsyncIterable<Page>, next: (page: Page) => Page | undefined): AsyncGenerator<Page, void, undefined> {
+  /** `next` returns what of a page is new, if anything is. */
+  async function* listPages<Page>(
+    operation: string, prefix: string, request: RequestOptions, resumes: boolean, pages: (store: Store) => AsyncIterable<Page>, next: (page: Page) => Page | undefined
+  ): AsyncGenerator<Page, void, undefined> {
     begin(operation, prefix, request.signal)
     const excluded = new Set<Endpoint>()
     let failure: { readonly error: unknown } | undefined
     for (let endpoint = endpoints.choose(excluded); endpoint !== undefined; endpoint = endpoints.choose(excluded)) {
       const end = endpoints.begin(endpoint, request.signal)
       let result: { readonly error?: unknown } = {}
+      let begun = false
       try {
         for await (const page of pages(endpoint.store)) {
+          begun = true
           const fresh = next(page)
           if (fresh !== undefined) yield fresh
         }
         return
       } catch (error) {
         result = { error: error ?? new Error('nothing was thrown') }
-        if (request.signal?.aborted === true || !canGoOn(error)) throw error
+        if (request.signal?.aborted === true || !canGoOn(error) || (begun && !resumes)) throw error
         excluded.add(endpoint)
         failure = { error }
       } finally {
@@ -174,16 +178,10 @@ export function multiEndpoint(stores: readonly Store[], options: MultiEndpointOp
     throw failure?.error
   }
 
-  async function* listDirectory(prefix: string, request: RequestOptions = {}): AsyncGenerator<DirectoryPage, void, undefined> {
-    // Objects and prefixes come in no common order: what is missing of a listing that broke cannot be told. So it begins anew, with all that was told left out.
-    const told = new Set<string>()
-    yield* listPages('listDirectory', prefix, request, store => store.listDirectory?.(prefix, request) ?? [] as unknown as AsyncIterable<DirectoryPage>, page => {
-      const objects = page.objects.filter(({ uri }) => !told.has(uri))
-      const prefixes = page.prefixes.filter(uri => !told.has(uri))
-      for (const { uri } of objects) told.add(uri)
-      for (const uri of prefixes) told.add(uri)
-      return objects.length + prefixes.length === 0 ? undefined : { objects, prefixes }
-    })
+  /** Objects and prefixes come in no common order: what is missing of a listing that broke cannot be told. So it may only fail over before its first page. */
+  function listDirectory(prefix: string, request: RequestOptions = {}): AsyncIterable<DirectoryPage> {
+    const pages = (store: Store): AsyncIterable<DirectoryPage> => store.listDirectory?.(prefix, request) ?? lost('listDirectory')
+    return listPages('listDirectory', prefix, request, false, pages, page => page)
   }
 
   async function atFirst<T>(operation: string, uri: string, request: RequestOptions | undefined, run: () => Promise<T>): Promise<T> {
@@ -210,12 +208,12 @@ export function multiEndpoint(stores: readonly Store[], options: MultiEndpointOp
         begin('get', uri, request.signal)
         const lacks = request.known === undefined ? undefined : new Set<Endpoint>()
         return ask(request.signal, lacks, async ({ store }) => {
-          const got = await store.get?.(uri, request)
-          return got ?? Promise.reject(new MillraceError('Internal', `get ${withoutSecrets(uri)}: the store has lost its get`))
+          return store.get?.(uri, request) ?? lost('get')
         })
       }
     },
-    close: () => (closing ??= Promise.all(stores.map(store => store.close?.())).then(() => undefined)),
+    ...stores.every(store => store.listDirectory !== undefined) && { listDirectory },
+    close: () => (closing ??= Promise.all(stores.map(async store => store.close?.())).then(() => undefined)),
     endpoints: endpoints.states,
     get capabilities() {
       const { write, idealRange } = first.capabilities
@@ -224,9 +222,12 @@ export function multiEndpoint(stores: readonly Store[], options: MultiEndpointOp
     }
   } satisfies Partial<Store> & Pick<MultiEndpointStore, 'endpoints' | 'close'>
 
-  // Only where all have it.
-  const { listDirectory: _, get: __, ...least } = first
-  return forward(least, stores.every(store => store.listDirectory !== undefined) ? Object.defineProperties({ ...own, listDirectory }, Object.getOwnPropertyDescriptors(own)) : own)
+  const { listDirectory: _, get: __, ...least } = first // these two only where all have them
+  return forward(least, own)
+}
+
+function lost(method: string): never {
+  throw new MillraceError('Internal', `multiEndpoint: a store has lost its ${method}`)
 }
 
 /** Opens that version of an object and no other: not every store looks at what is `known`. */
@@ -242,8 +243,7 @@ function changed({ uri, version }: ObjectMeta): MillraceError {
 }
 
 function checkStores(stores: readonly Store[]): Store {
-  if (!Array.isArray(stores)) throw new TypeError('multiEndpoint: the stores must be an array')
-  const [first] = stores as readonly Store[]
+  const [first] = stores
   if (first === undefined) throw new RangeError('multiEndpoint: there must be at least one store')
   const other = stores.find(store => store.scheme !== first.scheme)
   if (other !== undefined) throw new TypeError(`multiEndpoint: the stores serve ${first.scheme}:// and ${other.scheme}://; they must have the same objects under the same URIs`)

@@ -18,7 +18,7 @@ import type { ObjectHead, ValidatedReader } from './reader.js'
 import { knownRemoteSource, openRemoteSource, type ReadObject } from './remote-source.js'
 import type { ReadService, RemoteName, RemoteService } from './service.js'
 import { systemSurroundings } from './surroundings.js'
-import { undiciTransport } from './undici-transport.js'
+import { socketTransport } from './socket-transport.js'
 import { validatedReader } from './validated-read.js'
 
 /** A store that is reached over a network. */
@@ -70,7 +70,7 @@ export function remoteStore(service: RemoteService, options: StoreTuning = {}): 
 
   async function makeReading(): Promise<Reading> {
     const read = await service.reader()
-    const plain = routed(read, await undiciTransport({ connections: tuning.pool.poolSize, connectTimeout: tuning.ranges.connectTimeout }))
+    const plain = routed(read, socketTransport({ connections: tuning.pool.poolSize, connectTimeout: tuning.ranges.connectTimeout }))
     const transport = tuning.pool.hedge ? hedged(plain, tuning.pool, systemSurroundings) : plain
     const reader = validatedReader(read, transport, { ...tuning.ranges, retryBudget: tuning.pool.retryBudget }, { limits: gate, record: statistics.record })
     return { reader, transport }

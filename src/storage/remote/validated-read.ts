@@ -19,7 +19,7 @@ import { lateFault, readError, type Fault } from './fault.js'
 import type { Transport } from './http.js'
 import type { AttemptRecord, Limits, Permit, ReadOptions, Surroundings, ValidatedReader } from './reader.js'
 import { PROGRESS, Reading, type Place } from './reading.js'
-import type { ReadService, RemoteName } from './service.js'
+import type { RangeAsk, ReadService, RemoteName } from './service.js'
 import { signalWatch } from './signals.js'
 import { systemSurroundings } from './surroundings.js'
 import { watchdog } from './watchdog.js'
@@ -31,6 +31,9 @@ export interface ValidatedReaderOptions {
   readonly record?: ((attempt: AttemptRecord) => void) | undefined
   readonly surroundings?: Surroundings | undefined
 }
+
+/** The least that a read of unknown size is taken to bring. */
+const UNKNOWN_AT_LEAST = 64 << 10
 
 /** Controllers that are kept for later reads. */
 const CONTROLLERS = 256
@@ -46,6 +49,8 @@ export function validatedReader(
   /** Never aborted, and nobody listens to them: making one costs more than all checks of a reply. */
   const controllers: AbortController[] = []
   const newController = (): AbortController => controllers.pop() ?? new AbortController()
+  /** Bytes that first reads have brought of late, about. */
+  let typical = Infinity
   let closed = false
 
   function reading(name: RemoteName, place: Place, given: ReadOptions): Reading {
@@ -83,7 +88,7 @@ export function validatedReader(
     const asking = service.request(read.name, range, read.version === '' ? undefined : read.version, signal)
     const request = isPromise(asking) ? await abortable(asking, signal) : asking
     const host = read.host = budget.host(request.origin)
-    read.asked = range?.last === undefined ? config.chunkSize : range.last - range.first + 1
+    read.asked = bytesOf(read, range)
     read.stage = 'paused'
     let permit: Permit | undefined
     if (limits !== undefined) {
@@ -131,6 +136,12 @@ export function validatedReader(
     return fault
   }
 
+  /** Bytes to make room for. Of an object whose size is not known, so many as such objects have had: most are smaller than what is asked for. */
+  function bytesOf(read: Reading, range: RangeAsk | undefined): number {
+    const most = range?.last === undefined ? config.chunkSize : range.last - range.first + 1
+    return read.length < 0 ? Math.min(most, Math.max(UNKNOWN_AT_LEAST, 2 * typical)) : most
+  }
+
   /** Does what has to be done before the next attempt, or throws. */
   async function recover(read: Reading, fault: Fault): Promise<void> {
     if (read.stopped) throw read.reason
@@ -175,6 +186,7 @@ export function validatedReader(
       if (!(first.want >= 1)) throw new RangeError(`readFirst: want must be at least 1, got ${first.want}`)
       const read = reading(name, { offset: 0, length: -1, target: undefined, size: -1, version: first.version ?? '', first }, first)
       await perform(read, first.signal)
+      typical = typical === Infinity ? read.length : typical + (read.length - typical) / 8
       if (read.head === undefined) throw new MillraceError('Internal', `${name.uri}: read without a size`, { uri: name.uri })
       return { head: read.head, length: read.length }
     },

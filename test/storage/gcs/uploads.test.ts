@@ -90,7 +90,7 @@ describe('put', () => {
     failing = 99
     expect(await errorOf(store.put('gs://data/other', large.subarray(0, 40 << 20)))).toMatchObject({ kind: 'Unavailable' })
     expect([fake.uploads.open(), fake.uploads.cancelled(), fake.object('data', 'other')]).toEqual([0, 1, undefined])
-  })
+  }, 60_000)
 
   test('refuses a media type that is none', async () => {
     const store = open(await server())

@@ -604,6 +604,14 @@ describe('limits', () => {
     expect(seen.map(({ outcome }) => outcome)).toEqual(['throttled', 'ok'])
   })
 
+  test('make room for what objects of unknown size have had of late, and not for all that is asked for', async () => {
+    const seen: Seen[] = []
+    const setup = setUp(right => ({ ...right, status: 206, headers: { 'etag': V1, 'content-range': 'bytes 0-99999/100000', 'content-length': '100000' }, body: OBJECT.slice(0, 100_000) }), { limits: seeing(seen) })
+    for (let i = 0; i < 2; i++) await setup.reader.readFirst(NAME, { want: 8 << 20, whole: false, signal: never, begin: ({ size }) => new Uint8Array(size) })
+    await setup.reader.readFirst(NAME, { want: 100_000, whole: false, signal: never, begin: ({ size }) => new Uint8Array(size) })
+    expect(seen.map(({ bytes }) => bytes)).toEqual([8 << 20, 200_000, 100_000])
+  })
+
   test('have their place back while a read waits to try again', async () => {
     const seen: Seen[] = []
     const time = testTime()
