@@ -39,6 +39,9 @@ const STORES: { readonly [scheme: string]: () => Promise<Store> } = {
   s3: async () => (await import('./storage/s3/store.js')).s3Store()
 }
 
+/** Schemes that one store serves. */
+const SAME: { readonly [scheme: string]: string | undefined } = { '': 'file', http: 'https' }
+
 /** Variables that the stores above look at. Who changes one gets another store. */
 const VARIABLES = /^(AWS|AZURE|GOOGLE|GCLOUD|CLOUDSDK|MILLRACE|STORAGE_EMULATOR)_/
 /** Stores that were made, by scheme and environment: files of one place share connections. */
@@ -67,7 +70,7 @@ interface FormatEntry {
  * @throws MillraceError `Unsupported` when no store here serves the scheme, or this is not Node and the file is local.
  */
 export async function resolveStore(uri: string): Promise<Store> {
-  const scheme = isAzureUrl(uri) ? 'az' : schemeOf(uri)
+  const scheme = isAzureUrl(uri) ? 'az' : SAME[schemeOf(uri)] ?? schemeOf(uri)
   const load = own(STORES, scheme)
   if (load !== undefined) {
     const key = `${scheme} ${environment()}`

@@ -120,7 +120,8 @@ export async function openDiskCache(options: DiskCacheOptions): Promise<DiskTier
     object(uri, version, size, blockSize) {
       const place = hashOf(namespace, uri)
       const edition = hashOf(version, String(size), String(blockSize))
-      return { place: place.toString('hex', 0, 16), edition: edition.toString('hex', 0, 8), identity: new Uint8Array(hashOf(place.toString('hex'), edition.toString('hex'))) }
+      const identity = new Uint8Array(hashOf(place.toString('hex'), edition.toString('hex')))
+      return { place: place.toString('hex', 0, 16), edition: edition.toString('hex', 0, 8), identity }
     },
 
     async read(object, index, into): Promise<DiskHit | undefined> {
@@ -204,7 +205,8 @@ async function prepare(root: string): Promise<void> {
 }
 
 function denied(root: string, why: string): MillraceError {
-  return new MillraceError('Denied', `cache ${root}: it ${why}; choose another directory for the cache, or correct owner and permissions`, { uri: root, operation: 'cache' })
+  return new MillraceError('Denied', `cache ${root}: it ${why}; choose another directory for the cache, or correct owner and permissions`,
+    { uri: root, operation: 'cache' })
 }
 
 /** The directory for a name is made when the first file goes into it. */

@@ -217,7 +217,7 @@ const CODES: Readonly<Record<number, Readonly<Record<Dialect, string>>>> = {
 }
 
 function statusReply({ dialect }: OriginRequest, { status, code, headers }: Extract<Fault, { kind: 'status' }>): Reply {
-  if (status === 304) return { status, headers: { ...headers }, body: new Uint8Array() }
+  if (status === 304 || status === 204) return { status, headers: { ...headers }, body: new Uint8Array() }
   const name = code ?? CODES[status]?.[dialect] ?? 'Whatever'
   const message = 'This is what the test wanted.'
   const text = dialect === 'gcs'

@@ -53,6 +53,7 @@ export function azureReadService(accountFor: (name: RemoteName) => MaybePromise<
       const account = accountFor(name)
       return 'then' in account ? account.then(found => request(found, name, range, version, signal)) : request(account, name, range, version, signal)
     },
+    versionHeader: 'etag',
     versionOf: reply => versionOfEtag(reply.header('etag')),
     checksumsOf(reply) {
       // With a range, content-md5 is that of the range.

@@ -1,11 +1,9 @@
 import { remoteStore, type RemoteStore } from '../remote/remote-store.js'
 import type { RemoteName } from '../remote/service.js'
-import { undiciTransport } from '../remote/undici-transport.js'
-import type { Transport } from '../remote/http.js'
 import { azureAccounts, type Account, type AzureSurroundings } from './accounts.js'
 import { azureControl } from './control.js'
 import { checkAzureOptions, type AzureStoreOptions } from './options.js'
-import { LONGEST_MD5_RANGE, RANGE_MD5, azureReadService } from './reader.js'
+import { LONGEST_MD5_RANGE, azureReadService } from './reader.js'
 import { accountOf, parseAzureUri } from './name.js'
 import { md5Hash } from './write.js'
 import { rangeMd5Transport } from './range-md5.js'
@@ -19,7 +17,7 @@ export type { AzureAccessToken, AzureTokenCredential } from './credentials.js'
  *
  * Credentials are those of the options; else those of the environment, in this order: `AZURE_STORAGE_CONNECTION_STRING`,
  * `AZURE_STORAGE_KEY` or `AZURE_STORAGE_SAS_TOKEN` for the account `AZURE_STORAGE_ACCOUNT`; else `DefaultAzureCredential` of the
- * package `@azure/identity`. Reading needs `undici`, all the rest `@azure/storage-blob`; both are loaded when they are first needed.
+ * package `@azure/identity`. Reading needs no package, all the rest `@azure/storage-blob`, which is loaded when it is first needed.
  *
  * ```ts
  * const store = azureStore({ account: 'mydata', sas: 'sv=2023-11-03&sp=rl&sig=abc' })
@@ -46,9 +44,8 @@ export function makeAzureStore(options: AzureStoreOptions, surroundings: AzureSu
   /** Accounts with the signatures that came in URIs. They are not kept in names, which are shown. */
   const signed = new WeakMap<RemoteName, Account>()
   const accountFor = (name: RemoteName): ReturnType<typeof accounts.find> => signed.get(name) ?? accounts.find(accountOf(name), name.uri, 'open')
-  let checking: Transport | undefined
 
-  const store = remoteStore({
+  return remoteStore({
     scheme: 'az',
     capabilities: { write: true, list: true, idealRange: 8 << 20, idealRequests: 16 },
     locate(uri, operation, what) {
@@ -56,22 +53,12 @@ export function makeAzureStore(options: AzureStoreOptions, surroundings: AzureSu
       if (sas !== undefined) signed.set(name, accounts.withSas(accountOf(name), sas, name.uri, operation))
       return name
     },
-    async reader() {
+    reader(transport) {
       const service = azureReadService(accountFor, rangeMd5)
       if (!rangeMd5) return service
-      const plain = await undiciTransport({ connections: pool?.poolSize, connectTimeout: ranges?.connectTimeout })
       const md5 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...md5Hash().update(bytes).digest()))
-      const transport = checking = rangeMd5Transport(plain, md5)
-      return { ...service, transportFor: ({ headers }) => (headers[RANGE_MD5] === undefined ? undefined : transport) }
+      return { ...service, transport: rangeMd5Transport(transport, md5) }
     },
     control: () => azureControl(accounts, accountFor, setting.control)
   }, { pool, ranges: rangeMd5 ? { chunkSize: LONGEST_MD5_RANGE, minSplitSize: LONGEST_MD5_RANGE, ...ranges } : ranges, adaptive })
-
-  return {
-    ...store,
-    async close() {
-      await store.close()
-      await checking?.close()
-    }
-  }
 }

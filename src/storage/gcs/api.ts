@@ -8,6 +8,7 @@ import type { ServiceFault } from '../remote/service.js'
 import { atObject, hinted, type Authorization } from './authorization.js'
 import type { GcsEndpoint } from './endpoint.js'
 import { gcsFault } from './faults.js'
+import type { Undici } from './undici.js'
 
 /** One request to the JSON API. */
 export interface ApiRequest {
@@ -54,23 +55,13 @@ export interface GcsApi {
   close(): Promise<void>
 }
 
-/** The part of undici that is used. */
-export interface UndiciRequests {
-  readonly Agent: new (options: Readonly<Record<string, unknown>>) => { destroy(): Promise<void> }
-  request(url: string, options: Readonly<Record<string, unknown>>): Promise<{
-    readonly statusCode: number
-    readonly headers: Readonly<Record<string, string | string[] | undefined>>
-    readonly body: { text(): Promise<string> }
-  }>
-}
-
 /**
  * Speaks to the JSON API over connections of its own. The SDK cannot be stopped in the middle of a request, keeps its connections in a pool of
  * the process that nobody can close, lets an environment variable overrule the endpoint, and waits for ever when nothing comes; so it
  * gives the credentials, and what is sent is written here.
  */
 export function gcsApi(
-  undici: UndiciRequests,
+  undici: Undici,
   { origin, path: base }: GcsEndpoint,
   authorization: Authorization,
   userProject: string | undefined,

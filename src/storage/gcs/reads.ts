@@ -38,6 +38,7 @@ export function gcsReads(endpoint: GcsEndpoint, authorization: Authorization, us
       }))
     },
 
+    versionHeader: 'x-goog-generation',
     versionOf: reply => reply.header('x-goog-generation'),
 
     checksumsOf: reply => hashesOf(reply.header('x-goog-hash')),

@@ -6,8 +6,7 @@ import { resolveTuning, type StoreTuning } from '../config.js'
 import { remoteStore, type RemoteStore } from '../remote/remote-store.js'
 import type { RemoteService, ServiceControl } from '../remote/service.js'
 import { systemSurroundings } from '../remote/surroundings.js'
-import { loadUndici } from '../remote/undici-client.js'
-import { gcsApi, type UndiciRequests } from './api.js'
+import { gcsApi } from './api.js'
 import { ANONYMOUS, authorization, tokenIdentity, type Authorization, type GcsAccessToken } from './authorization.js'
 import { gcsControl } from './control.js'
 import { gcsEndpoint, type GcsEndpoint } from './endpoint.js'
@@ -15,6 +14,7 @@ import { locateGcs } from './name.js'
 import { gcsReads } from './reads.js'
 import { sdkIdentity } from './sdk-identity.js'
 import { PART_UNIT } from './upload.js'
+import { loadUndici } from './undici.js'
 
 export type { GcsAccessToken } from './authorization.js'
 
@@ -75,8 +75,7 @@ function gcsService(options: GcsStoreOptions, tuning: StoreTuning, env: Environm
   }
 
   async function control(): Promise<ServiceControl> {
-    // One cast at the border: what `loadUndici` tells of undici is what reading uses.
-    const undici = await loadUndici() as unknown as UndiciRequests
+    const undici = await loadUndici()
     const settings = { ...resolveTuning(tuning, env).ranges, silence: SILENCE }
     const api = gcsApi(undici, endpoint, who, userProject, settings, systemSurroundings)
     return gcsControl(api, { partSize, pageSize: PAGE, projectId })

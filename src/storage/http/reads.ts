@@ -24,7 +24,7 @@ export function httpReads(write: HttpRequestWriter, renewable: boolean, transpor
     refuse: encodedReply,
     faultOf: (reply, body) => httpFault(reply, body, renewable),
     refresh: () => Promise.resolve(), // the function is asked before every request
-    transportFor: () => transport
+    transport
   }
 }
 

@@ -3,9 +3,7 @@ import type { MaybePromise } from '../../types.js'
 import { checkOptions } from '../../util/check.js'
 import { resolveTuning, type StoreTuning } from '../config.js'
 import { remoteStore, type RemoteStore } from '../remote/remote-store.js'
-import type { Transport } from '../remote/http.js'
 import { systemSurroundings } from '../remote/surroundings.js'
-import { undiciTransport } from '../remote/undici-transport.js'
 import { locateHttp, type HttpName } from './name.js'
 import { checkHeaders, httpReads, requestWriter } from './reads.js'
 import { followingRedirects } from './redirects.js'
@@ -40,33 +38,16 @@ export function httpStore(options: HttpStoreOptions = {}): RemoteStore {
   const { headers = {}, pool, ranges, adaptive } = options
   if (typeof headers !== 'function') checkHeaders(headers)
   const tuning: StoreTuning = { pool, ranges, adaptive }
-  const { pool: { poolSize }, ranges: settings } = resolveTuning(tuning, environment())
+  const { ranges: settings } = resolveTuning(tuning, environment())
   const write = requestWriter(headers)
   const renewable = typeof headers === 'function'
-  let connecting: Promise<Transport> | undefined
-
-  /** Of its own, because `stat` needs one as well. */
-  function transport(): Promise<Transport> {
-    return connecting ??= undiciTransport({ connections: poolSize, connectTimeout: settings.connectTimeout }).then(followingRedirects).catch((error: unknown) => {
-      connecting = undefined
-      throw error
-    })
-  }
-
-  const store = remoteStore({
+  return remoteStore({
     scheme: 'https',
     capabilities: { write: false, list: false, idealRange: 8 << 20, idealRequests: 16 },
     locate: locateHttp,
-    reader: async () => httpReads(write, renewable, await transport()),
-    stat: async (name, request) => httpStat(name as HttpName, write, renewable, await transport(), settings, systemSurroundings, request)
+    reader: transport => httpReads(write, renewable, followingRedirects(transport)),
+    stat: (name, request, transport) => httpStat(name as HttpName, write, renewable, followingRedirects(transport), settings, systemSurroundings, request)
   }, tuning)
-  return {
-    ...store,
-    async close() {
-      await store.close()
-      await (await connecting?.catch(() => undefined))?.close()
-    }
-  }
 }
 
 function environment(): Readonly<Record<string, string | undefined>> {

@@ -169,6 +169,7 @@ export function blockCache(store: Store, { memoryBytes, blockSize, disk }: Block
         i++
         continue
       }
+      signal.throwIfAborted() // nobody would close what is opened from here on
       let end = i
       while (end < last && found[end + 1 - first] === undefined) end++
       const fetched = whole && store.get !== undefined && i === 0 && end * blockSize + lengthOf(object, end) === object.meta.size

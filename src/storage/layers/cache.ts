@@ -235,7 +235,9 @@ export function cached(store: Store, options: CacheOptions = {}, clock: CacheClo
   }
 
   /** Runs something that changes an object. What is kept of it goes, also when it fails: nobody knows what happened then. */
-  async function changing<Result extends ObjectMeta | undefined>(uri: string, operation: string, signal: AbortSignal | undefined, change: () => Promise<Result>): Promise<Result> {
+  async function changing<Result extends ObjectMeta | undefined>(
+    uri: string, operation: string, signal: AbortSignal | undefined, change: () => Promise<Result>
+  ): Promise<Result> {
     begin(operation, uri, signal)
     try {
       const meta = await versions.learn(uri, 'write', change, answer => answer)
@@ -348,7 +350,10 @@ function resolveOptions(options: CacheOptions): Resolved {
   if (directory === undefined) {
     const idle = DISK_OPTIONS.find(name => options[name] !== undefined)
     if (idle !== undefined) throw new TypeError(`cached: ${idle} is for a cache on the disk; give a directory too`)
-    if (memoryBytes < blockSize + BLOCK_OVERHEAD) throw new RangeError(`cached: memoryBytes is ${memoryBytes}, less than one block of ${blockSize} with its bookkeeping, and there is no directory: nothing could be kept`)
+    if (memoryBytes < blockSize + BLOCK_OVERHEAD) {
+      throw new RangeError(`cached: memoryBytes is ${memoryBytes}, less than one block of ${blockSize} with its bookkeeping, and there is no directory: `
+        + 'nothing could be kept')
+    }
   } else if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) {
     throw new TypeError('cached: directory must be the path of a directory')
   }

@@ -83,7 +83,8 @@ export function multiEndpoint(stores: readonly Store[], options: MultiEndpointOp
   async function open(uri: string, request: OpenOptions = {}): Promise<ByteSource> {
     begin('open', uri, request.signal)
     const lacks = new Set<Endpoint>()
-    const [endpoint, source] = await ask(request.signal, request.known === undefined ? undefined : lacks, async each => [each, await each.store.open(uri, request)] as const)
+    const lacking = request.known === undefined ? undefined : lacks
+    const [endpoint, source] = await ask(request.signal, lacking, async each => [each, await each.store.open(uri, request)] as const)
     return sourceOf(source, endpoint, lacks)
   }
 
@@ -246,14 +247,20 @@ function checkStores(stores: readonly Store[]): Store {
   const [first] = stores
   if (first === undefined) throw new RangeError('multiEndpoint: there must be at least one store')
   const other = stores.find(store => store.scheme !== first.scheme)
-  if (other !== undefined) throw new TypeError(`multiEndpoint: the stores serve ${first.scheme}:// and ${other.scheme}://; they must have the same objects under the same URIs`)
+  if (other !== undefined) {
+    throw new TypeError(`multiEndpoint: the stores serve ${first.scheme}:// and ${other.scheme}://; they must have the same objects under the same URIs`)
+  }
   return first
 }
 
-function resolveOptions(options: MultiEndpointOptions): Required<{ [Name in keyof MultiEndpointOptions]: NonNullable<MultiEndpointOptions[Name]> }> {
+type Resolved = { readonly [Name in keyof MultiEndpointOptions]-?: NonNullable<MultiEndpointOptions[Name]> }
+
+function resolveOptions(options: MultiEndpointOptions): Resolved {
   checkOptions('multiEndpoint', options, ['policy', 'failover', 'pause'] satisfies (keyof MultiEndpointOptions)[])
   const { policy = 'round-robin', failover = true, pause = 5000 } = options
-  if (policy !== 'round-robin' && policy !== 'least-connections') throw new TypeError(`multiEndpoint: policy must be 'round-robin' or 'least-connections', got ${String(policy)}`)
+  if (policy !== 'round-robin' && policy !== 'least-connections') {
+    throw new TypeError(`multiEndpoint: policy must be 'round-robin' or 'least-connections', got ${String(policy)}`)
+  }
   if (typeof failover !== 'boolean') throw new TypeError(`multiEndpoint: failover must be true or false, got ${String(failover)}`)
   return { policy, failover, pause: checkInteger('multiEndpoint', 'pause', pause, 0) }
 }

@@ -58,7 +58,8 @@ function codecOf(begin: Uint8Array, uri: string): Codec | undefined {
   if (begin[0] !== 0x28 || begin[1] !== 0xb5 || begin[2] !== 0x2f || begin[3] !== 0xfd) return undefined
   const codec = zstdDecompressor()
   if (codec !== undefined) return codec
-  throw new MillraceError('Unsupported', `op-log ${uri}: it is compressed with zstd, which needs Node 22.15, 23.8 or later; decompress it first`, { uri, operation: 'read' })
+  throw new MillraceError('Unsupported', `op-log ${uri}: it is compressed with zstd, which needs Node 22.15, 23.8 or later; decompress it first`,
+    { uri, operation: 'read' })
 }
 
 async function* decompressed(pieces: AsyncIterable<Uint8Array>, codec: Codec, uri: string): AsyncGenerator<Uint8Array, void, undefined> {
@@ -81,7 +82,8 @@ async function* decompressed(pieces: AsyncIterable<Uint8Array>, codec: Codec, ur
         await feeding
         if (failure !== undefined) throw failure.error
         const cut = (cause as { code?: unknown }).code === 'Z_BUF_ERROR'
-        throw new MillraceError(cut ? 'Truncated' : 'Corrupt', `op-log ${uri}: the compressed data ${cut ? 'end too early' : 'are damaged'}`, { uri, operation: 'read', cause })
+        throw new MillraceError(cut ? 'Truncated' : 'Corrupt', `op-log ${uri}: the compressed data ${cut ? 'end too early' : 'are damaged'}`,
+          { uri, operation: 'read', cause })
       }
       if (bytes === null) break
       yield bytes

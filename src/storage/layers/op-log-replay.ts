@@ -332,7 +332,14 @@ function openSources(store: Store, most: number): OpenSources {
 
 const OPTIONS: readonly (keyof ReplayOptions)[] = ['from', 'speed', 'concurrency', 'remap', 'writes', 'signal']
 
-function resolveOptions(options: ReplayOptions): Required<Pick<ReplayOptions, 'from' | 'signal'>> & { speed: number; concurrency: number; writes: boolean; remap: (row: OpLogRow) => string | undefined } {
+interface Resolved extends Required<Pick<ReplayOptions, 'from' | 'signal'>> {
+  readonly speed: number
+  readonly concurrency: number
+  readonly writes: boolean
+  readonly remap: (row: OpLogRow) => string | undefined
+}
+
+function resolveOptions(options: ReplayOptions): Resolved {
   checkOptions('replayOpLog', options, OPTIONS)
   const { from, speed = 1, concurrency = 64, remap = row => row.file, writes = false, signal } = options
   if (typeof speed !== 'number' || !(speed > 0)) throw new RangeError(`replayOpLog: speed must be more than 0, got ${String(speed)}`)

@@ -173,7 +173,10 @@ export function rowParser(uri: string): RowParser {
       return rows
     },
     end() {
-      if (rest !== '') throw new MillraceError('Truncated', `op-log ${uri}: it ends in the middle of line ${line + 1}; what is before is complete`, { uri, record: line + 1, operation: 'read' })
+      if (rest !== '') {
+        throw new MillraceError('Truncated', `op-log ${uri}: it ends in the middle of line ${line + 1}; what is before is complete`,
+          { uri, record: line + 1, operation: 'read' })
+      }
       if (columns === undefined) throw corrupt('it is empty: there is no header')
     }
   }

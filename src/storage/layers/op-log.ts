@@ -186,7 +186,8 @@ export function opLog(to: string, options: OpLogOptions = {}): OpLog {
     } catch (error) {
       failure ??= { error }
       await sink.then(open => open.abandon(), () => undefined)
-      throw new MillraceError('Unavailable', `op-log ${uri}: it could not be written; ${dropped} of ${dropped + rows} rows are missing`, { uri, operation: 'close', cause: error })
+      throw new MillraceError('Unavailable', `op-log ${uri}: it could not be written; ${dropped} of ${dropped + rows} rows are missing`,
+        { uri, operation: 'close', cause: error })
     } finally {
       await codec?.close()
     }
@@ -304,7 +305,8 @@ function codecFor(compression: 'none' | 'gzip' | 'zstd', uri: string): Codec | u
   if (compression === 'gzip') return compressor('gzip')
   const codec = zstdCompressor()
   if (codec !== undefined) return codec
-  throw new MillraceError('Unsupported', `op-log ${uri}: zstd needs Node 22.15, 23.8 or later; name the log .gz, or give compression: 'gzip'`, { uri, operation: 'opLog' })
+  throw new MillraceError('Unsupported', `op-log ${uri}: zstd needs Node 22.15, 23.8 or later; name the log .gz, or give compression: 'gzip'`,
+    { uri, operation: 'opLog' })
 }
 
 const OPTIONS: readonly (keyof OpLogOptions)[] = ['store', 'compression', 'client', 'queueRows', 'onFull']
@@ -326,7 +328,9 @@ function resolveOptions(to: string, options: OpLogOptions): Resolved {
   if (!['count', 'wait'].includes(onFull)) throw new TypeError(`opLog: onFull must be 'count' or 'wait', got ${String(onFull)}`)
   if (typeof client !== 'string') throw new TypeError(`opLog: client must be a string, got ${typeof client}`)
   const scheme = schemeOf(to)
-  if (store === undefined && scheme !== '' && scheme !== 'file') throw new TypeError(`opLog: ${scheme}:// is no local file; give the store that it is to be written to too`)
+  if (store === undefined && scheme !== '' && scheme !== 'file') {
+    throw new TypeError(`opLog: ${scheme}:// is no local file; give the store that it is to be written to too`)
+  }
   return { store, compression, client, queueRows: checkInteger('opLog', 'queueRows', queueRows, 1), onFull }
 }
 

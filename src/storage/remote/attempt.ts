@@ -63,8 +63,9 @@ export class Attempt implements Exchange {
       const text = this.#text()
       if (looksLikeError(text)) return lateErrorFault(reply, this.#service.faultOf(reply, text))
     }
-    if (verdict.length < 0) {
+    if (read.isDoubtful(verdict)) {
       const size = received
+      if (verdict.length >= 0 && size !== verdict.length) return lie('ShortRead', `the reply ended after ${size} of ${verdict.length} bytes`, reply.status)
       read.begin({ size, version: verdict.version, whole: true }, () => this.#service.checksumsOf(reply))
       read.target?.set((this.#body as Uint8Array).subarray(0, size))
       read.done = size
@@ -98,7 +99,7 @@ export class Attempt implements Exchange {
       const most = this.#body?.length ?? 0
       return { ...fault, kind: 'RangeIgnored', message: `the server sends the object whole without saying how long it is, and it has more than ${most} bytes`, retry: false }
     }
-    if (verdict.announced && fault.tainted !== true) read.keep(verdict, this.received)
+    if (verdict.announced && fault.tainted !== true && !read.isDoubtful(verdict)) read.keep(verdict, this.received)
     return read.done === read.length ? undefined : fault
   }
 

@@ -108,6 +108,9 @@ function checkRest(service: ReadService, reply: ReplyHead, asked: Asked, found: 
   if (asked.version !== '' && version === '') {
     return words(reply, lie('WrongRange', `the reply does not say which version of the object it has; version ${asked.version} was asked for`, status))
   }
+  if (service.versionHeader !== undefined && reply.header(service.versionHeader) === undefined) {
+    return words(reply, lie('WrongRange', 'the reply does not say which version of the object it has, as this service always does', status))
+  }
   const refused = service.refuse?.(reply)
   if (refused !== undefined) return { is: 'words', room: 0, fault: { kind: 'Unsupported', message: refused, retry: false, status } }
   const announced = lengthOf(reply)

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../errors.js'
 import type { Containers, DeleteResult, Store } from '../../store.js'
+import type { Transport } from './http.js'
 import type { RemoteName, RemoteService, ServiceControl } from './service.js'
 
 /** Takes a URI apart, and refuses when the store was closed or the signal is aborted. */
@@ -14,9 +15,9 @@ export interface ControlMethods {
   loaded(): Promise<ServiceControl | undefined>
 }
 
-export function controlMethods(service: RemoteService, locate: Locate): ControlMethods {
+export function controlMethods(service: RemoteService, locate: Locate, transport: () => Transport): ControlMethods {
   return service.control === undefined
-    ? { methods: readOnly(service, locate), loaded: () => Promise.resolve(undefined) }
+    ? { methods: readOnly(service, locate, transport), loaded: () => Promise.resolve(undefined) }
     : withControl(service.control, locate)
 }
 
@@ -108,7 +109,7 @@ async function deleteMany(
   return results
 }
 
-function readOnly({ scheme, stat }: RemoteService, locate: Locate): Methods {
+function readOnly({ scheme, stat }: RemoteService, locate: Locate, transport: () => Transport): Methods {
   function refuse(uri: string, operation: string, signal: AbortSignal | undefined): never {
     const name = locate(uri, operation, signal, 'prefix')
     throw new MillraceError('Unsupported', `${operation} ${name.uri}: ${scheme}:// can only be read; list and write with the store of the service behind it`,
@@ -117,9 +118,8 @@ function readOnly({ scheme, stat }: RemoteService, locate: Locate): Methods {
   return {
     async stat(uri, request = {}) {
       if (stat === undefined) return refuse(uri, 'stat', request.signal)
-      return stat(locate(uri, 'stat', request.signal), request)
+      return stat(locate(uri, 'stat', request.signal), request, transport())
     },
-    // eslint-disable-next-line require-yield -- it fails when it is asked for the first page, as every listing does
     async *list(prefix, request = {}) {
       refuse(prefix, 'list', request.signal)
     },

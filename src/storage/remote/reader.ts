@@ -21,8 +21,9 @@ export interface ObjectHead {
 export interface FirstReadOptions extends ReadOptions {
   /** Bytes to ask for. The object may be smaller. `Infinity` asks without a range: only then do most services tell checksums. */
   readonly want: number
-  /** The version that it has to be; any if absent. */
+  /** The version and the size that it has to have; any if absent. */
   readonly version?: string | undefined
+  readonly size?: number | undefined
   /** A server without ranges may send all of the object, however large. Otherwise that is `RangeIgnored` when it has more than `want` bytes. */
   readonly whole: boolean
   /**

@@ -2,7 +2,7 @@ import { MillraceError } from '../../errors.js'
 import type { RequestTrace } from '../../store.js'
 import type { RangeEngineConfig } from '../config.js'
 import type { Host } from './backoff.js'
-import type { Asked, Bytes } from './check-reply.js'
+import { WORDS_AT_MOST, type Asked, type Bytes } from './check-reply.js'
 import type { FirstReadOptions, ObjectHead, ReadOptions } from './reader.js'
 import type { RangeAsk, RemoteName } from './service.js'
 import { newClocks, type Expiry, type Stage, type Watched } from './watchdog.js'
@@ -111,7 +111,7 @@ export class Reading implements Watched {
 
   /** Where the body of a good reply goes. `checksums` are those of the reply. */
   place(bytes: Bytes, checksums: () => Readonly<Record<string, string>>): Uint8Array {
-    if (bytes.length < 0) return new Uint8Array(Math.min(this.first?.want ?? 0, UNSIZED_AT_MOST))
+    if (this.isDoubtful(bytes)) return new Uint8Array(bytes.length < 0 ? Math.min(this.first?.want ?? 0, UNSIZED_AT_MOST) : bytes.length)
     if (this.length < 0) this.begin(bytes, checksums)
     this.size = bytes.size
     if (this.version === '') this.version = bytes.version
@@ -119,6 +119,14 @@ export class Reading implements Watched {
     const target = this.target as Uint8Array
     const from = bytes.first - this.offset
     return from === 0 && bytes.length === target.length ? target : target.subarray(from, from + bytes.length)
+  }
+
+  /**
+   * Whether the size is not told, or cannot be believed before the body has been seen: an error document with the status of success looks
+   * like a small object, but for its version.
+   */
+  isDoubtful({ length, whole, version }: Bytes): boolean {
+    return length < 0 || (this.length < 0 && whole && version === '' && length <= WORDS_AT_MOST)
   }
 
   /** The size is known now. */

@@ -16,7 +16,7 @@ import { controlMethods } from './control-methods.js'
 import type { Transport } from './http.js'
 import type { ObjectHead, ValidatedReader } from './reader.js'
 import { knownRemoteSource, openRemoteSource, type ReadObject } from './remote-source.js'
-import type { ReadService, RemoteName, RemoteService } from './service.js'
+import type { RemoteName, RemoteService } from './service.js'
 import { systemSurroundings } from './surroundings.js'
 import { socketTransport } from './socket-transport.js'
 import { validatedReader } from './validated-read.js'
@@ -31,12 +31,6 @@ export interface RemoteStore extends Store {
   explainConfig(): readonly ConfigLine[]
 }
 
-/** What reading needs, made when the first object is read. */
-interface Reading {
-  readonly reader: ValidatedReader
-  readonly transport: Transport
-}
-
 /**
  * Makes a store of a service. Reads go, from outside to inside: read-ahead, coalescing, range engine, validated read (checks, resume,
  * retries, deadlines) with limits around each request, hedging, transport. Everything else goes to the service's own SDK.
@@ -48,7 +42,8 @@ export function remoteStore(service: RemoteService, options: StoreTuning = {}): 
   const statistics = createStatistics({ requestsInFlight: () => gate.inFlight() })
   const memory = memoryBudget(tuning.pool.maxInflightBytes) // of what is fetched ahead, over all objects
   const closing = sharedController()
-  let reading: Promise<Reading> | undefined
+  let reading: Promise<ValidatedReader> | undefined
+  let transport: Transport | undefined
   let closed: Promise<void> | undefined
 
   function locate(uri: string, operation: string, signal: AbortSignal | undefined, what: 'object' | 'prefix' = 'object'): RemoteName {
@@ -58,22 +53,27 @@ export function remoteStore(service: RemoteService, options: StoreTuning = {}): 
     return name
   }
 
-  const others = controlMethods(service, locate)
+  const others = controlMethods(service, locate, transportOf)
 
   /** Loaded once; a failure to load is not kept. */
-  function readingOf(): Promise<Reading> {
+  function readingOf(): Promise<ValidatedReader> {
     return reading ??= makeReading().catch((error: unknown) => {
       reading = undefined
       throw error
     })
   }
 
-  async function makeReading(): Promise<Reading> {
-    const read = await service.reader()
-    const plain = routed(read, socketTransport({ connections: tuning.pool.poolSize, connectTimeout: tuning.ranges.connectTimeout }))
-    const transport = tuning.pool.hedge ? hedged(plain, tuning.pool, systemSurroundings) : plain
-    const reader = validatedReader(read, transport, { ...tuning.ranges, retryBudget: tuning.pool.retryBudget }, { limits: gate, record: statistics.record })
-    return { reader, transport }
+  function transportOf(): Transport {
+    return transport ??= socketTransport({ connections: tuning.pool.poolSize, connectTimeout: tuning.ranges.connectTimeout })
+  }
+
+  async function makeReading(): Promise<ValidatedReader> {
+    const own = transportOf()
+    const read = await service.reader(own)
+    const plain = read.transport ?? own
+    const sending = tuning.pool.hedge ? hedged(plain, tuning.pool, systemSurroundings) : plain
+    const reader = validatedReader(read, sending, { ...tuning.ranges, retryBudget: tuning.pool.retryBudget }, { limits: gate, record: statistics.record })
+    return reader
   }
 
   /** How the bytes of one object are read, in as many ranges as it takes. */
@@ -87,7 +87,7 @@ export function remoteStore(service: RemoteService, options: StoreTuning = {}): 
 
   async function open(uri: string, { known, signal, trace }: OpenOptions = {}): Promise<ByteSource> {
     const name = locate(uri, 'open', signal)
-    const { reader } = await readingOf()
+    const reader = await readingOf()
     const read = readObject(reader, name)
     const source = known === undefined
       ? await openRemoteSource(reader, name, read, { firstRange: tuning.ranges.firstRange, signal, trace })
@@ -99,7 +99,7 @@ export function remoteStore(service: RemoteService, options: StoreTuning = {}): 
   async function get(uri: string, request: GetOptions = {}): Promise<ObjectBytes> {
     const { signal = closing.signal, verify, known } = request
     const name = locate(uri, 'get', signal)
-    const { reader } = await readingOf()
+    const reader = await readingOf()
     // Without a range services tell checksums; but then all of it comes through one connection.
     const inOnePiece = verify ?? (known !== undefined && known.size < tuning.ranges.minSplitSize)
     for (let attempt = 1; ; attempt++) {
@@ -118,12 +118,13 @@ export function remoteStore(service: RemoteService, options: StoreTuning = {}): 
   async function getOnce(reader: ValidatedReader, name: RemoteName, request: GetOptions & { readonly signal: AbortSignal }, inOnePiece: boolean): Promise<{ bytes: Uint8Array; head: ObjectHead }> {
     const { signal, trace, known, maxBytes = Infinity, allocate = (length: number) => new Uint8Array(length) } = request
     const read = readObject(reader, name)
+    const tooLarge = (size: number): MillraceError => new MillraceError('Limit',
+      `get ${name.uri}: the object has ${size} bytes, more than maxBytes, ${maxBytes}; read it in ranges`, { uri: name.uri, operation: 'get' })
     const memory = (size: number): Uint8Array => {
-      if (size > maxBytes) {
-        throw new MillraceError('Limit', `get ${name.uri}: the object has ${size} bytes, more than maxBytes, ${maxBytes}; read it in ranges`, { uri: name.uri, operation: 'get' })
-      }
+      if (size > maxBytes) throw tooLarge(size)
       return exactly(allocate(size), size)
     }
+    if (known !== undefined && known.size > maxBytes) throw tooLarge(known.size)
     if (known !== undefined && !inOnePiece) {
       const bytes = memory(known.size)
       await read({ ...known, uri: name.uri }, 0, bytes, signal, trace)
@@ -135,7 +136,7 @@ export function remoteStore(service: RemoteService, options: StoreTuning = {}): 
     let rest: Promise<void> | undefined
     const stop = new AbortController()
     const first = reader.readFirst(name, {
-      want, whole: true, version: known?.version, signal, trace, operation: 'get',
+      want, whole: true, version: known?.version, size: known?.size, signal, trace, operation: 'get',
       begin(head, all) {
         if (bytes !== undefined) return bytes
         bytes = memory(head.size)
@@ -160,22 +161,13 @@ export function remoteStore(service: RemoteService, options: StoreTuning = {}): 
 
   async function finish(): Promise<void> {
     const [read, rest] = await Promise.all([reading?.catch(() => undefined), others.loaded()])
-    read?.reader.close()
-    await Promise.all([read?.transport.close(), rest?.close()])
+    read?.close()
+    await Promise.all([transport?.close(), rest?.close()])
   }
 
   const close = (): Promise<void> => (closed ??= finish())
   const store = observed({ scheme, capabilities, open, get, ...others.methods, close }, statistics)
   return forward(store, { get: store.get as RemoteStore['get'], stats: statistics.snapshot, explainConfig: tuning.explain, close })
-}
-
-/** Some requests have to go through what the service brings. */
-function routed(service: ReadService, transport: Transport): Transport {
-  if (service.transportFor === undefined) return transport
-  return {
-    send: (exchange, options) => (service.transportFor?.(exchange.request) ?? transport).send(exchange, options),
-    close: () => transport.close()
-  }
 }
 
 /** The first bytes of what `allocate` gave. */

@@ -46,6 +46,8 @@ export interface ReadService {
   request(name: RemoteName, range: RangeAsk | undefined, version: string | undefined, signal: AbortSignal): MaybePromise<HttpRequest>
   /** The version that a reply is of; nothing when the service does not say, or only weakly. */
   versionOf(reply: ReplyHead): string | undefined
+  /** The header in which the service tells the version with all bytes of an object: a reply without it is not believed. */
+  readonly versionHeader?: string | undefined
   /** Checksums of the whole object that a reply tells, in base64 as the service sends them. */
   checksumsOf(reply: ReplyHead): Readonly<Record<string, string>>
   /** Refuses replies whose bytes are not those of the object, such as bodies that are encoded on the way. */
@@ -54,8 +56,8 @@ export interface ReadService {
   faultOf(reply: ReplyHead, body: string): ServiceFault
   /** Called once per logical read after a fault with `refresh`. Concurrent calls share one refresh. */
   refresh?(fault: ServiceFault, reply: ReplyHead, name: RemoteName, signal: AbortSignal): Promise<void>
-  /** What sends this request instead of the shared transport, for endpoints that need the official SDK to speak to them. */
-  transportFor?(request: HttpRequest): Transport | undefined
+  /** What requests go through instead of the transport of the store; it is made of that, and has no connections of its own. */
+  readonly transport?: Transport | undefined
 }
 
 /** Everything of a service but reading: through the official SDK, which retries by itself. Errors are MillraceErrors. */
@@ -78,10 +80,10 @@ export interface RemoteService {
   readonly capabilities: StoreCapabilities
   /** Takes a URI apart and checks it. Prefixes of listings may have an empty key. @throws MillraceError `InvalidUri` */
   locate(uri: string, operation: string, what: 'object' | 'prefix'): RemoteName
-  /** Loads what is needed to read. @throws MillraceError `MissingPackage` */
-  reader(): MaybePromise<ReadService>
+  /** Loads what is needed to read; `transport` is that of the store, for services that look at what goes through it. @throws MillraceError `MissingPackage` */
+  reader(transport: Transport): MaybePromise<ReadService>
   /** Loads what is needed for the rest. Absent for services that can only be read. */
   readonly control?: (() => MaybePromise<ServiceControl>) | undefined
   /** For services without `control` that can tell of one object all the same. */
-  readonly stat?: ((name: RemoteName, options: RequestOptions) => Promise<ObjectStat>) | undefined
+  readonly stat?: ((name: RemoteName, options: RequestOptions, transport: Transport) => Promise<ObjectStat>) | undefined
 }

@@ -184,7 +184,7 @@ export function validatedReader(
 
     async readFirst(name, first) {
       if (!(first.want >= 1)) throw new RangeError(`readFirst: want must be at least 1, got ${first.want}`)
-      const read = reading(name, { offset: 0, length: -1, target: undefined, size: -1, version: first.version ?? '', first }, first)
+      const read = reading(name, { offset: 0, length: -1, target: undefined, size: first.size ?? -1, version: first.version ?? '', first }, first)
       await perform(read, first.signal)
       typical = typical === Infinity ? read.length : typical + (read.length - typical) / 8
       if (read.head === undefined) throw new MillraceError('Internal', `${name.uri}: read without a size`, { uri: name.uri })

@@ -100,6 +100,8 @@ export function s3ReadService(connection: Connection, { signing, requesterPays }
       return attempt('read', name.uri, signal, async () => write(bucket, await credentials, name, range, version))
     },
 
+    versionHeader: 'etag',
+
     versionOf(reply) {
       const tag = reply.header('etag')
       return tag === undefined || tag === '' || tag.startsWith('W/') ? undefined : quoted(tag)

@@ -5,12 +5,12 @@
 import { isMillraceError, messageOf, type ErrorKind } from '../../../src/errors.js'
 import type { RemoteStore } from '../../../src/storage/remote/remote-store.js'
 import type { StoreTuning } from '../../../src/storage/config.js'
-import type { Fault } from '../../servers/faults.js'
+import { faultOf, type Faults } from '../../servers/faults.js'
 import type { Dialect, Origin, OriginRequest } from '../../servers/origin.js'
 import { metaOf, SECRET, storeOf, uriOf } from './stores.js'
 
 /** How an object is read. */
-export const MODES = ['whole', 'verified', 'range', 'open', 'sequence', 'split get', 'split read'] as const
+export const MODES = ['whole', 'verified', 'known get', 'range', 'open', 'sequence', 'split get', 'split read'] as const
 export type Mode = (typeof MODES)[number]
 
 /** How many replies are faulty, from the first on. */
@@ -34,9 +34,16 @@ export type Expected =
 
 export interface FaultCase {
   readonly name: string
-  readonly fault: Fault | ((dialect: Dialect) => Fault | undefined)
+  /** What the first replies have. Nothing: that cell is not there. */
+  readonly fault: Faults | ((cell: { readonly dialect: Dialect; readonly mode: Mode }) => Faults)
+  /** What the reply after the first one has. Then there is only `once`. */
+  readonly next?: Faults
   /** Waits for a time limit, which is short then. */
   readonly slow?: boolean
+  /** Of the object, instead of what the mode has. */
+  readonly size?: number
+  /** What whole objects may have at most. */
+  readonly maxBytes?: number
   expected(cell: Cell): Expected
 }
 
@@ -55,6 +62,7 @@ interface Shape {
 const SHAPES: Readonly<Record<Mode, Shape>> = {
   whole: { size: 48 * KIB, requests: 1, pinned: false },
   verified: { size: 48 * KIB, requests: 1, pinned: false },
+  'known get': { size: 48 * KIB, requests: 1, pinned: true },
   range: { size: 48 * KIB, requests: 1, pinned: true },
   open: { size: 48 * KIB, requests: 2, pinned: false },
   sequence: { size: 48 * KIB, requests: 0, pinned: true },
@@ -87,9 +95,9 @@ function tuningOf({ mode, fault }: Cell): StoreTuning {
 export async function runCell(cell: Cell, origin: Origin): Promise<string | undefined> {
   const { dialect, mode, times } = cell
   const object = `bucket/${mode.replace(' ', '-')}-${PLANS.size}`
-  const { size } = SHAPES[mode]
+  const size = sizeOf(cell)
   origin.put(object, size)
-  PLANS.set(object, { cell })
+  PLANS.set(object, cell)
   const store = storeOf(dialect, origin.url, tuningOf(cell))
   const uri = uriOf(dialect, origin.url, object)
   const started = performance.now()
@@ -105,11 +113,18 @@ export async function runCell(cell: Cell, origin: Origin): Promise<string | unde
   return problem ?? (times === 1 && came.is === 'bytes' ? resumed(cell, requests) : undefined)
 }
 
+function sizeOf({ mode, fault }: Pick<Cell, 'mode' | 'fault'>): number {
+  return fault.size ?? SHAPES[mode].size
+}
+
 /** How the read of a cell ended. */
 type Came = { readonly memory: readonly Uint8Array[] } & (
-  | { readonly is: 'bytes'; readonly bytes: Uint8Array; readonly offset: number; readonly verified: boolean }
+  | { readonly is: 'bytes'; readonly bytes: Uint8Array; readonly offset: number; readonly verified: boolean; readonly version: string }
   | { readonly is: 'error'; readonly error: unknown }
 )
+
+/** Modes that open the object. The others get it. */
+const READS: ReadonlySet<Mode> = new Set(['range', 'open', 'sequence', 'split read'])
 
 async function inTime(reading: Promise<Came>): Promise<Came> {
   let timer: NodeJS.Timeout | undefined
@@ -123,8 +138,10 @@ async function inTime(reading: Promise<Came>): Promise<Came> {
   }
 }
 
-async function read({ dialect, mode }: Cell, store: RemoteStore, uri: string): Promise<Came> {
-  const { size } = SHAPES[mode]
+async function read(cell: Cell, store: RemoteStore, uri: string): Promise<Came> {
+  const { dialect, mode, fault: { maxBytes } } = cell
+  const size = sizeOf(cell)
+  const known = metaOf(dialect, uri, size)
   const memory: Uint8Array[] = []
   const allocate = (length: number): Uint8Array => {
     const bytes = new Uint8Array(length)
@@ -132,17 +149,18 @@ async function read({ dialect, mode }: Cell, store: RemoteStore, uri: string): P
     return bytes
   }
   try {
-    if (mode === 'whole' || mode === 'split get' || mode === 'verified') {
-      const { bytes, verified } = await store.get(uri, { allocate, ...(mode === 'verified' ? { verify: true } : {}) })
-      return { is: 'bytes', bytes, offset: 0, verified, memory }
+    if (!READS.has(mode)) {
+      const more = { ...(mode === 'verified' ? { verify: true } : {}), ...(mode === 'known get' ? { known } : {}), ...(maxBytes === undefined ? {} : { maxBytes }) }
+      const { bytes, verified, meta } = await store.get(uri, { allocate, ...more })
+      return { is: 'bytes', bytes, offset: 0, verified, version: meta.version, memory }
     }
-    const source = await store.open(uri, mode === 'open' ? {} : { known: metaOf(dialect, uri, size) })
+    const source = await store.open(uri, mode === 'open' ? {} : { known })
     try {
       const offset = mode === 'range' ? 10_000 : 0
       const bytes = allocate(mode === 'range' ? 20_000 : source.byteLength)
       const step = mode === 'sequence' ? 4 * KIB : bytes.length
       for (let at = 0; at < bytes.length; at += step) await source.read(offset + at, bytes.subarray(at, at + step))
-      return { is: 'bytes', bytes, offset, verified: false, memory }
+      return { is: 'bytes', bytes, offset, verified: false, version: source.version, memory }
     } finally {
       await source.close()
     }
@@ -171,7 +189,8 @@ function judge(cell: Cell, came: Came, origin: Origin, object: string, requests:
     case 'error': return `${good ? 'right' : 'WRONG'} bytes after ${count}, instead of ${expected.kinds.join(', ')}`
     case 'unnoticed': return verified ? 'other bytes passed for verified' : undefined
     case 'right': {
-      if (!good && !(inverted && nameOf(cell.fault, cell.dialect) === 'otherVersion')) return `WRONG bytes after ${count}`
+      if (!good && !(inverted && faultOf(faultsOf(cell), 'otherVersion') !== undefined)) return `WRONG bytes after ${count}`
+      if (cell.fault.size === 0 && came.version !== metaOf(cell.dialect, '', 0).version) return `the version is '${came.version}'`
       return expected.requests === undefined || expected.requests === requests.length ? undefined : `right bytes after ${count} instead of ${expected.requests}`
     }
   }
@@ -183,8 +202,9 @@ function said(error: unknown): string {
   return `${messageOf(error)} ${JSON.stringify(error)} ${said((error as { cause?: unknown }).cause)}`
 }
 
-function nameOf(fault: FaultCase, dialect: Dialect): string | undefined {
-  return (typeof fault.fault === 'function' ? fault.fault(dialect) : fault.fault)?.kind
+function faultsOf(cell: Pick<Cell, 'dialect' | 'mode' | 'fault'>): Faults {
+  const { fault } = cell.fault
+  return typeof fault === 'function' ? fault(cell) : fault
 }
 
 /** After a connection that broke, only what is missing is asked for, of the same version. */
@@ -201,21 +221,20 @@ function same(a: Uint8Array, b: Uint8Array | undefined): boolean {
 }
 
 /** What goes wrong with an object, for the plan of the origin. */
-const PLANS = new Map<string, { readonly cell: Cell }>()
+const PLANS = new Map<string, Cell>()
 
-export function matrixPlan(_: number, { object, nth, dialect }: OriginRequest): Fault | undefined {
-  const plan = PLANS.get(object)
-  if (plan === undefined || nth >= plan.cell.times) return undefined
-  const { fault } = plan.cell.fault
-  return typeof fault === 'function' ? fault(dialect) : fault
+export function matrixPlan(_: number, { object, nth }: OriginRequest): Faults {
+  const cell = PLANS.get(object)
+  if (cell === undefined) return undefined
+  return nth < cell.times ? faultsOf(cell) : nth === 1 ? cell.fault.next : undefined
 }
 
 /** @param slow those that wait for a time limit, or the others */
 export function cellsOf(dialect: Dialect, mode: Mode, slow: boolean): Cell[] {
   const cells: Cell[] = []
   for (const fault of FAULTS) {
-    if ((fault.slow === true) !== slow || typeof fault.fault === 'function' && fault.fault(dialect) === undefined) continue
-    for (const times of TIMES) cells.push({ dialect, mode, fault, times })
+    if ((fault.slow === true) !== slow || faultsOf({ dialect, mode, fault }) === undefined) continue
+    for (const times of TIMES) if (fault.next === undefined || times === 1) cells.push({ dialect, mode, fault, times })
   }
   return cells
 }
@@ -239,7 +258,8 @@ export async function runCells(cells: readonly Cell[], origin: Origin, atOnce: n
   return problems
 }
 
-const single = ({ mode }: Cell): boolean => mode === 'whole' || mode === 'verified' || mode === 'range'
+const single = ({ mode }: Cell): boolean => mode === 'whole' || mode === 'verified' || mode === 'known get' || mode === 'range'
+const asksForRanges = ({ mode }: Cell): boolean => mode !== 'verified' && mode !== 'known get'
 const pinned = ({ mode }: Cell): boolean => SHAPES[mode].pinned
 const right = (cell: Cell, more = 0): Expected => ({ is: 'right', requests: single(cell) ? SHAPES[cell.mode].requests + more : undefined })
 const error = (cell: Cell, requests: number | undefined, ...kinds: ErrorKind[]): Expected => ({ is: 'error', kinds, requests: single(cell) ? requests : undefined })
@@ -273,8 +293,8 @@ function summed(cell: Cell): Expected {
 }
 
 const unlessWhole = (expected: FaultCase['expected']): FaultCase['expected'] => (cell) => (cell.mode === 'verified' ? summed(cell) : expected(cell))
-const ofRanges = (expected: FaultCase['expected']): FaultCase['expected'] => (cell) => (cell.mode === 'verified' ? right(cell) : expected(cell))
-const status = (code: number, headers?: Readonly<Record<string, string>>): Fault => ({ kind: 'status', status: code, ...(headers === undefined ? {} : { headers }) })
+const ofRanges = (expected: FaultCase['expected']): FaultCase['expected'] => (cell) => (asksForRanges(cell) ? expected(cell) : right(cell))
+const status = (code: number, headers?: Readonly<Record<string, string>>): Faults => ({ kind: 'status', status: code, ...(headers === undefined ? {} : { headers }) })
 
 export const FAULTS: readonly FaultCase[] = [
   { name: 'reset before the head', fault: { kind: 'rst0' }, expected: transient('Unavailable') },
@@ -288,27 +308,44 @@ export const FAULTS: readonly FaultCase[] = [
   { name: 'late', fault: { kind: 'late', by: 30 }, expected: (cell) => right(cell) },
   { name: 'cut in the chunks', fault: { kind: 'chunkCut' }, expected: transient('Unavailable', 'ShortRead') },
   { name: 'cut without a length', fault: { kind: 'closeCut' }, expected: transient('Unavailable', 'ShortRead') },
-  { name: 'too short', fault: { kind: 'shortLength' }, expected: unlessWhole(transient('ShortRead')) },
-  { name: 'a shorter range, and honest', fault: { kind: 'shortRange' }, expected: unlessWhole(transient('ShortRead')) },
+  { name: 'too short', fault: { kind: 'shortLength' }, expected: unlessWhole(transient('ShortRead', 'WrongRange')) },
+  { name: 'a shorter range, and honest', fault: { kind: 'shortRange' }, expected: unlessWhole(transient('ShortRead', 'WrongRange')) },
   { name: 'too long', fault: { kind: 'longLength' }, expected: unlessWhole(transient('ShortRead', 'WrongRange')) },
   { name: 'bytes behind the end', fault: { kind: 'extraBytes' }, expected: (cell) => right(cell) },
   {
     name: '200 and the whole object', fault: { kind: 'fullBody' },
-    expected: (cell) => (cell.mode === 'whole' || cell.mode === 'split get' || cell.mode === 'verified' ? right(cell) : transient('RangeIgnored')(cell))
+    expected: (cell) => (READS.has(cell.mode) ? transient('RangeIgnored')(cell) : right(cell))
   },
+  {
+    name: '200 and the whole object, in chunks', fault: [{ kind: 'fullBody' }, { kind: 'chunked' }],
+    expected(cell) {
+      if (cell.mode === 'whole' || !asksForRanges(cell)) return right(cell)
+      // Whether all of it will fit shows only when it does not.
+      if (!pinned(cell)) return { is: 'error', kinds: ['RangeIgnored'], requests: 1 }
+      return transient('RangeIgnored')(cell)
+    }
+  },
+  { name: 'chunks', fault: { kind: 'chunked' }, expected: (cell) => right(cell) },
   {
     name: 'another range', fault: { kind: 'otherRange' },
     // Of a range that is the whole object there is no other of the same length.
     expected: ofRanges((cell) => (cell.mode === 'whole' ? right(cell) : transient('WrongRange')(cell)))
   },
+  { name: 'an earlier range', fault: { kind: 'otherRange', by: -7 }, expected: ofRanges((cell) => (cell.mode === 'whole' ? right(cell) : transient('WrongRange')(cell))) },
+  { name: 'a part of the range', fault: { kind: 'lateRange' }, expected: ofRanges(transient('WrongRange')) },
+  { name: 'more than the range', fault: { kind: 'longRange' }, expected: ofRanges((cell) => (cell.mode === 'whole' ? right(cell) : transient('WrongRange')(cell))) },
+  { name: 'a range that ends before it begins', fault: [{ kind: 'invertedRange' }, { kind: 'chunked' }], expected: ofRanges(transient('WrongRange', 'ShortRead')) },
+  { name: 'no size', fault: { kind: 'noTotal' }, expected: ofRanges((cell) => (pinned(cell) ? right(cell) : transient('WrongRange')(cell))) },
   { name: 'no Content-Range', fault: { kind: 'noContentRange' }, expected: ofRanges(transient('WrongRange')) },
   {
     name: 'another size', fault: { kind: 'otherTotal' },
     // A first reply is believed, until another one contradicts it.
     expected: ofRanges((cell) => (pinned(cell) ? transient('WrongRange')(cell) : { is: 'right', or: ['Changed', 'WrongRange', 'OutOfRange', 'ShortRead'] }))
   },
-  { name: 'an error in a good reply', fault: { kind: 'xmlBody' }, expected: unlessWhole(transient('Unavailable', 'ShortRead')) },
-  { name: 'no version', fault: { kind: 'noVersion' }, expected: (cell) => (pinned(cell) ? transient('WrongRange')(cell) : right(cell)) },
+  { name: 'an error in a good reply', fault: { kind: 'xmlBody' }, expected: unlessWhole(transient('Unavailable')) },
+  { name: 'an error in a good reply, in chunks', fault: [{ kind: 'xmlBody' }, { kind: 'chunked' }], expected: transient('Unavailable') },
+  { name: 'an error in a good reply, without a version', fault: [{ kind: 'xmlBody' }, { kind: 'noVersion' }], expected: transient('Unavailable') },
+  { name: 'no version', fault: { kind: 'noVersion' }, expected: (cell) => (pinned(cell) || cell.dialect !== 'http' ? transient('WrongRange')(cell) : right(cell)) },
   {
     name: 'a weak version', fault: { kind: 'weakVersion' },
     expected(cell) {
@@ -330,9 +367,10 @@ export const FAULTS: readonly FaultCase[] = [
     expected(cell) {
       if (cell.mode === 'verified') return summed(cell)
       // GCS tells the checksum of the object with every range of it.
-      return cell.dialect === 'gcs' && (cell.mode === 'whole' || cell.mode === 'split get') ? flippedOfGcs(cell) : { is: 'unnoticed' }
+      return cell.dialect === 'gcs' && (cell.mode === 'whole' || cell.mode === 'split get') ? flippedOfGcs(cell) : cell.mode === 'known get' && (cell.dialect === 'gcs' || cell.dialect === 's3') ? summed(cell) : { is: 'unnoticed' }
     }
   },
+  { name: '204', fault: status(204), expected: transient('WrongRange') },
   { name: '500', fault: status(500), expected: transient('Unavailable') },
   { name: '502', fault: status(502), expected: transient('Unavailable') },
   { name: '503', fault: status(503), expected: transient('Throttled', 'Unavailable') },
@@ -346,7 +384,7 @@ export const FAULTS: readonly FaultCase[] = [
   { name: '401', fault: status(401), expected: refreshed },
   {
     name: '403, another time',
-    fault: (dialect) => {
+    fault: ({ dialect }) => {
       if (dialect !== 's3' && dialect !== 'azure') return undefined
       const code = dialect === 's3' ? 'RequestTimeTooSkewed' : 'AuthenticationFailed'
       return { kind: 'status', status: 403, code, headers: { date: new Date(Date.now() + 3_600_000).toUTCString() } }
@@ -364,7 +402,36 @@ export const FAULTS: readonly FaultCase[] = [
   {
     name: '416', fault: status(416),
     // An object that has no bytes is asked for without a range, to be told its version.
-    expected: (cell) => (pinned(cell) || cell.mode === 'verified' ? told('OutOfRange')(cell) : { is: 'right', or: ['OutOfRange', 'RangeIgnored'] })
+    expected: (cell) => (pinned(cell) || !asksForRanges(cell) ? told('OutOfRange')(cell) : { is: 'right', or: ['OutOfRange', 'RangeIgnored'] })
+  },
+  {
+    name: '416 that knows better', fault: ({ mode }) => status(416, { 'content-range': `bytes */${SHAPES[mode].size}` }),
+    expected: transient('WrongRange')
+  },
+  {
+    name: '416 of another object', fault: status(416, { 'content-range': 'bytes */10' }),
+    expected: (cell) => (pinned(cell) ? told('Changed')(cell) : { is: 'right', or: ['Changed', 'WrongRange'] })
+  },
+  { name: 'closed in the body, then 200 and the whole object', fault: { kind: 'finBody' }, next: { kind: 'fullBody' }, expected: () => ({ is: 'right' }) },
+  {
+    name: 'closed in the body, and replaced', fault: { kind: 'finBody' }, next: { kind: 'replace' },
+    expected: () => ({ is: 'right', or: ['Changed'] })
+  },
+  {
+    name: 'closed in the body without a version, and replaced', fault: [{ kind: 'finBody' }, { kind: 'noVersion' }], next: [{ kind: 'replace' }, { kind: 'noVersion' }],
+    expected: () => ({ is: 'right', or: ['Changed', 'WrongRange'] })
+  },
+  {
+    name: 'no version, and replaced', fault: ({ dialect }) => (dialect === 'http' ? undefined : { kind: 'noVersion' }), next: { kind: 'replace' },
+    expected: () => ({ is: 'right', or: ['Changed', 'WrongRange'] })
+  },
+  {
+    name: 'nothing, and the object is empty', fault: ({ mode }) => (mode === 'range' ? undefined : []), size: 0,
+    expected: (cell) => (cell.mode === 'whole' ? right(cell, 1) : { is: 'right' })
+  },
+  {
+    name: 'nothing, and the object is too large', fault: ({ mode }) => (READS.has(mode) ? undefined : []), maxBytes: 1000,
+    expected: (cell) => error(cell, cell.mode === 'known get' ? 0 : 1, 'Limit')
   }
 ]
 

@@ -3,12 +3,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { MillraceError } from '../../../src/errors.js'
 import { DEFAULT_RANGES } from '../../../src/storage/config.js'
-import { gcsApi, type UndiciRequests } from '../../../src/storage/gcs/api.js'
+import { gcsApi } from '../../../src/storage/gcs/api.js'
 import { ANONYMOUS } from '../../../src/storage/gcs/authorization.js'
 import { gcsEndpoint } from '../../../src/storage/gcs/endpoint.js'
 import { gcsStore, type GcsStoreOptions } from '../../../src/storage/gcs/store.js'
 import { systemSurroundings } from '../../../src/storage/remote/surroundings.js'
-import { loadUndici } from '../../../src/storage/remote/undici-client.js'
+import { loadUndici } from '../../../src/storage/gcs/undici.js'
 import type { Fault } from '../../servers/faults.js'
 import { startGcsFake, type GcsFake, type GcsFakeOptions, type GcsFakeRequest } from '../../servers/gcs-fake.js'
 import { seededBytes } from '../../servers/seeded.js'
@@ -271,7 +271,7 @@ describe('retries', () => {
   test('happen when no reply comes for too long', async () => {
     const fake = await server({ fault: first(1, 'stat', { kind: 'silence' }) })
     const silent = await server({ fault: () => ({ kind: 'silence' }) })
-    const undici = await loadUndici() as unknown as UndiciRequests
+    const undici = await loadUndici()
     const ask = (url: string, repeatable: boolean): Promise<MillraceError> => {
       const settings = { ...DEFAULT_RANGES, backoffBase: 1, silence: 50 }
       const api = gcsApi(undici, gcsEndpoint(url, undefined, 'googleapis.com'), ANONYMOUS, undefined, settings, systemSurroundings)

@@ -4,7 +4,7 @@ import { forward } from '../../../src/storage/layers/forward.js'
 import { histogram } from '../../../src/storage/layers/histogram.js'
 import { createStatistics, measured } from '../../../src/storage/layers/statistics.js'
 import { memoryStore } from '../../../src/storage/memory.js'
-import type { RequestTrace, Store } from '../../../src/store.js'
+import type { RequestTrace, Store, StoreCapabilities } from '../../../src/store.js'
 import { storeConformance } from '../../../src/testing/store.js'
 import { mulberry } from './random.js'
 import { pattern, readObject, scripted, settled, untilAborted } from './scripted-store.js'
@@ -29,7 +29,7 @@ describe('a layer that forwards everything', () => {
     const inner = {
       ...memoryStore(),
       range: 5,
-      get capabilities() { return { write: true, list: true, idealRange: this.range } },
+      get capabilities(): StoreCapabilities { return { write: true, list: true, idealRange: this.range } },
       async get() { return { bytes: new Uint8Array(this.range), meta: { uri: A, size: this.range, version: '1' }, verified: false } }
     }
     const layer = forward(inner, {})

@@ -2,7 +2,7 @@ import { createServer as createHttpServer } from 'node:http'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { isTransportFailure, type BodyTarget, type Exchange, type ReplyHead, type Transport, type TransportFailure } from '../../../src/storage/remote/http.js'
-import { socketTransport as undiciTransport, type SocketTransportOptions as UndiciTransportOptions } from '../../../src/storage/remote/socket-transport.js'
+import { socketTransport, type SocketTransportOptions } from '../../../src/storage/remote/socket-transport.js'
 import { bytesOf } from './scripted.js'
 
 const cleanups: (() => Promise<unknown>)[] = []
@@ -44,8 +44,8 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-async function connect(options?: UndiciTransportOptions): Promise<Transport> {
-  const transport = await undiciTransport(options)
+async function connect(options?: SocketTransportOptions): Promise<Transport> {
+  const transport = await socketTransport(options)
   cleanups.push(() => transport.close())
   return transport
 }
@@ -106,7 +106,7 @@ describe('a request', () => {
     expect(reply?.status).toBe(206)
     expect(reply?.header('etag')).toBe('"v1"')
     expect(reply?.header('content-length')).toBe(String(BODY.length))
-    expect(requests[0]?.split('\r\n')).toEqual(['GET /a%20b/%E2%82%AC?x=1 HTTP/1.1', `host: ${origin.slice(7)}`, 'connection: keep-alive', 'range: bytes=0-9', 'x-amz-date: now'])
+    expect(requests[0]?.split('\r\n')).toEqual(['GET /a%20b/%E2%82%AC?x=1 HTTP/1.1', `host: ${origin.slice(7)}`, 'range: bytes=0-9', 'x-amz-date: now'])
   })
 
   test('may fill a part of shared memory', async () => {
@@ -162,7 +162,7 @@ describe('a request', () => {
   test('that cannot be written is a mistake of the program', async () => {
     const { origin } = await peer(right)
     const transport = await connect()
-    await expect(get(transport, origin, 10, { headers: { 'bad name': 'x' } })).rejects.toMatchObject({ code: 'UND_ERR_INVALID_ARG' })
+    await expect(get(transport, origin, 10, { headers: { 'bad name': 'x' } })).rejects.toThrow(TypeError)
     expect((await get(transport, origin, BODY.length)).exchange.received).toBe(BODY.length)
   })
 
@@ -319,12 +319,21 @@ describe('what breaks', () => {
     })
   }
 
-  test('between chunks is in the body', async () => {
-    const { origin } = await peer(socket => { socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n') })
-    const got = exchangeOf(origin, 10)
-    expect(await failure((await connect()).send(got.exchange, { signal: new AbortController().signal }))).toMatchObject({ phase: 'body' })
-    expect(got.exchange.received).toBe(5)
-  })
+  for (const keeps of ['keep-alive', 'close']) {
+    test(`between chunks (connection: ${keeps}) is in the body`, async () => {
+      const { origin } = await peer(socket => { socket.end(`HTTP/1.1 200 OK\r\nConnection: ${keeps}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n`) })
+      const got = exchangeOf(origin, 10)
+      expect(await failure((await connect()).send(got.exchange, { signal: new AbortController().signal }))).toMatchObject({ phase: 'body' })
+      expect(got.exchange.received).toBe(5)
+    })
+
+    test(`before the announced end (connection: ${keeps}) is in the body`, async () => {
+      const { origin } = await peer(socket => { socket.end(`HTTP/1.1 200 OK\r\nConnection: ${keeps}\r\nContent-Length: 10\r\n\r\nabcde`) })
+      const got = exchangeOf(origin, 10)
+      expect(await failure((await connect()).send(got.exchange, { signal: new AbortController().signal }))).toMatchObject({ phase: 'body' })
+      expect(got.exchange.received).toBe(5)
+    })
+  }
 
   test('because more comes than fits is an overrun, and the connection is gone', async () => {
     const one = await peer(right)
@@ -491,7 +500,7 @@ describe('an abort', () => {
 describe('closing', () => {
   test('leaves no socket, and ends what is under way, what waits and what comes later', async () => {
     const one = await peer((socket, _, n) => { if (n === 0) right(socket) })
-    const transport = await undiciTransport({ connections: 2 })
+    const transport = await socketTransport({ connections: 2 })
     await get(transport, one.origin, BODY.length)
     const sent = [1, 2, 3, 4].map(() => failure(get(transport, one.origin, 10)))
     await until(() => one.requests.length === 3)
@@ -504,7 +513,7 @@ describe('closing', () => {
 
   test('ends connections that do not stand yet', async () => {
     const one = await peer(() => undefined)
-    const transport = await undiciTransport()
+    const transport = await socketTransport()
     const sending = failure(get(transport, one.origin.replace('http:', 'https:'), 10))
     await until(() => one.sockets.size === 1)
     await transport.close()
@@ -513,6 +522,6 @@ describe('closing', () => {
   })
 
   test('before anything was sent is nothing', async () => {
-    await (await undiciTransport()).close()
+    await (await socketTransport()).close()
   })
 })
