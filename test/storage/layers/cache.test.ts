@@ -445,9 +445,10 @@ describe('many at once', () => {
     await source.close()
   })
 
-  test('many readers with random aborts: right bytes or the own reason, and nothing stays', async () => {
+  test.each(['in memory', 'on a disk too'])('many readers with random aborts: right bytes or the own reason, and nothing stays, %s', async where => {
     const random = mulberry(3)
-    const { inner, store, bytes, meta } = await setUp(100 * KB, { memoryBytes: 30 * KB })
+    const disk = where === 'in memory' ? {} : { directory: await folder(), diskBytes: 60 * KB }
+    const { inner, store, bytes, meta } = await setUp(100 * KB, { memoryBytes: 30 * KB, ...disk })
     inner.before = () => (random() < 0.5 ? settled() : undefined)
     const outcomes = await Promise.all(Array.from({ length: 300 }, async (_, i) => {
       const controller = new AbortController()
@@ -466,7 +467,7 @@ describe('many at once', () => {
       }
     }))
     expect(new Set(outcomes)).toEqual(new Set(['right', 'aborted']))
-    await settled()
+    await store.close()
     expect(inner.named('open')).toHaveLength(inner.named('close').length)
   })
 })
