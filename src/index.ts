@@ -1,6 +1,6 @@
 /** millrace: a data loader for machine learning. This door re-exports and holds no code. */
 export { Dataset, type Windowed } from './dataset.js'
-export type { BatchOptions, FilesOptions, FunctionOptions, MapOptions, PrefetchOptions, ShuffleOptions, StoreOptions } from './dataset-options.js'
+export type { BatchOptions, FilesOptions, FunctionOptions, MapOptions, PrefetchOptions, ShuffleOptions, SourceOptions, StoreOptions } from './dataset-options.js'
 export type { Batched, PaddedBatched, Sliced, Unbatched } from './array/batched.js'
 export type { NumberDType } from './array/dtype.js'
 export { isNdArray, isRaggedArray, ndarray, ragged as raggedArray, scalar } from './array/ndarray.js'

@@ -3,7 +3,7 @@
  *
  * A store is a plain object. It makes one attempt and tells the truth about it: a read fills what it was asked to fill,
  * or it throws a {@link MillraceError}. Retrying, splitting and caching are layers around it. What is optional here, the
- * functions of `millrace/stores` (`get`, `copy`, `removeAll`, …) do with the rest, as well as that can be done.
+ * functions of `millrace/stores` (`get`, `copy`, `removePrefix`, …) do with the rest, as well as that can be done.
  */
 export { MillraceError, isMillraceError, type ErrorKind, type ErrorContext } from './errors.js'
 

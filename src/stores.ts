@@ -16,8 +16,14 @@ export { s3Store, type S3Keys, type S3StoreOptions } from './storage/s3/store.js
 export type { RemoteStore } from './storage/remote/remote-store.js'
 export type { ConfigLine, PoolConfig, RangeEngineConfig, StoreTuning } from './storage/config.js'
 export { cached, type CachedStore, type CacheOptions, type CacheStats } from './storage/layers/cache.js'
-export type { HistogramSummary } from './storage/layers/histogram.js'
-export type { OperationName } from './storage/layers/observe.js'
+export { histogram, type Histogram, type HistogramData, type HistogramSummary } from './storage/layers/histogram.js'
+export type { EndpointPolicy, EndpointState } from './storage/layers/endpoints.js'
+export { multiEndpoint, type MultiEndpointOptions, type MultiEndpointStore } from './storage/layers/multi-endpoint.js'
+export type { OperationName, OperationObserver, OperationRecord } from './storage/layers/observe.js'
+export { logged, opLog, type OpLog, type OpLogOptions, type OpLogStats } from './storage/layers/op-log.js'
+export { readOpLog, type ReadOpLogOptions } from './storage/layers/op-log-read.js'
+export { replayOpLog, type ReplayedOperation, type ReplayOptions, type ReplaySummary } from './storage/layers/op-log-replay.js'
+export type { OpLogRow } from './storage/layers/op-log-rows.js'
 export {
   rangeEngine, type RangeEngine, type RangeEngineContext, type RangeEngineOptions, type RangeEngineRead, type RangeEngineReadOptions, type RangeEngineStats, type RangeRead,
   type RangeReadOptions

@@ -16,6 +16,20 @@ export function checkRange(uri: string, byteLength: number, offset: number, leng
   }
 }
 
+/**
+ * Checks what is to be written. A string has no `byteLength`, and other arrays are not copied byte by byte: without a check something else
+ * would be written, or nothing.
+ * @throws TypeError
+ */
+export function checkBytes(operation: string, bytes: unknown): void {
+  const type = Object.prototype.toString.call(bytes).slice(8, -1)
+  if (type === 'Uint8Array') return
+  const hint = type === 'String' ? '; for text: new TextEncoder().encode(text)'
+    : type === 'ArrayBuffer' ? '; view it as new Uint8Array(buffer)'
+    : ArrayBuffer.isView(bytes) ? '; view it as new Uint8Array(array.buffer, array.byteOffset, array.byteLength)' : ''
+  throw new TypeError(`${operation}: what is written must be a Uint8Array, got ${type}${hint}`)
+}
+
 /** The error for something that is used after it was closed, finalized or aborted. */
 export function closedError(uri: string, operation: string, what: string): MillraceError {
   return new MillraceError('Closed', `${operation} ${uri}: ${what}; open it again`, { uri, operation })

@@ -143,8 +143,20 @@ type Settings = Record<FieldName, Setting>
 
 const DEFAULTS = { ...DEFAULT_POOL, ...DEFAULT_RANGES }
 
+/**
+ * Refuses options that a store does not have, `own` and those of {@link StoreTuning} aside. What belongs to one of the levels, or to the option that
+ * `elsewhere` names, is told to be put there.
+ * @throws TypeError
+ */
+export function checkStoreOptions(where: string, options: unknown, own: readonly string[], elsewhere: Readonly<Record<string, string>> = {}): void {
+  checkKeys(where, options, [...own, 'pool', 'ranges', 'adaptive'], key => (Object.hasOwn(elsewhere, key) ? elsewhere[key] : levelOf(key)))
+}
+
+function levelOf(key: string): string | undefined {
+  return Object.hasOwn(FIELDS, key) ? FIELDS[key as FieldName].level : key === 'adaptive' ? 'the options themselves' : undefined
+}
+
 function checkLevels(tuning: StoreTuning | undefined): void {
-  const levelOf = (key: string): string | undefined => (key in FIELDS ? FIELDS[key as FieldName].level : key === 'adaptive' ? 'the options themselves' : undefined)
   checkKeys('store options', tuning, ['pool', 'ranges', 'adaptive'], levelOf)
   for (const level of ['pool', 'ranges'] as const) {
     checkKeys(level, tuning?.[level], FIELD_NAMES.filter(name => FIELDS[name].level === level), levelOf)

@@ -7,7 +7,7 @@ import type {
   ByteSource, ListOptions, ObjectMeta, ObjectStat, ObjectWriter, OpenOptions, RequestOptions, Store, StoreCapabilities, WriteOptions
 } from '../store.js'
 import { inParallel } from '../util/parallel.js'
-import { allocateFor, checkConditions, checkKnown, checkPrecondition, closedError } from './checks.js'
+import { allocateFor, checkBytes, checkConditions, checkKnown, checkPrecondition, closedError } from './checks.js'
 import { moveFile, pathLock, syncDirectory, versionAt } from './file-commit.js'
 import { copyOpened } from './file-copy.js'
 import { withFileErrors } from './file-errors.js'
@@ -216,6 +216,7 @@ export function localStore({ scheme, root, speed, openFile, ending }: LocalStore
     },
 
     async put(name, bytes, options = {}) {
+      checkBytes('put', bytes)
       const writer = await openWriter(name, 'put', options)
       try {
         await writer.write(bytes)

@@ -4,7 +4,7 @@ import { unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { ObjectWriter } from '../store.js'
-import { closedError } from './checks.js'
+import { checkBytes, closedError } from './checks.js'
 import { syncDirectory } from './file-commit.js'
 import { withFileErrors } from './file-errors.js'
 
@@ -110,6 +110,7 @@ export async function openFileWriter<Meta>(
   return {
     async write(bytes) {
       check('write')
+      checkBytes('write', bytes)
       return enqueue('write', async () => {
         if (gatheredLength + bytes.byteLength > BUFFER_BYTES) await flush()
         if (bytes.byteLength >= BUFFER_BYTES) return writeAll(fd, bytes)

@@ -16,8 +16,13 @@ export function checkKeys(where: string, options: unknown, known: readonly strin
   }
 }
 
-/** The word that differs least, if it does not differ too much. */
+/** A word that begins or ends in the same way (`anon`, `accountKey`), else the one that differs least, if it does not differ too much. */
 function nearest(word: string, known: readonly string[]): string | undefined {
+  const plain = plainOf(word)
+  for (const related of RELATED) {
+    const found = known.find(name => Math.min(name.length, plain.length) > 2 && related(plain, plainOf(name)))
+    if (found !== undefined) return found
+  }
   let best: string | undefined
   let least = Math.max(2, Math.ceil(word.length / 3)) + 1
   for (const candidate of known) {
@@ -28,6 +33,14 @@ function nearest(word: string, known: readonly string[]): string | undefined {
     }
   }
   return best
+}
+
+const RELATED: readonly ((word: string, name: string) => boolean)[] = [
+  (word, name) => name.startsWith(word), (word, name) => name.endsWith(word), (word, name) => word.endsWith(name), (word, name) => word.startsWith(name)
+]
+
+function plainOf(word: string): string {
+  return word.replaceAll('_', '').toLowerCase()
 }
 
 /** Letters to insert, remove or replace (Levenshtein). */

@@ -2,7 +2,7 @@ import { MillraceError } from '../errors.js'
 import type {
   ByteSource, GetOptions, ListOptions, ObjectMeta, ObjectStat, ObjectWriter, OpenOptions, RequestOptions, Store, WriteOptions
 } from '../store.js'
-import { allocateFor, checkConditions, checkKnown, checkPrecondition, checkRange, closedError } from './checks.js'
+import { allocateFor, checkBytes, checkConditions, checkKnown, checkPrecondition, checkRange, closedError } from './checks.js'
 import { directoryPages } from './directory-pages.js'
 import { checkCharacters, compareBytes, invalidUri, schemeOf } from './uri.js'
 
@@ -116,6 +116,7 @@ export function memoryStore(): MemoryStore {
 
     async put(name, bytes, options: WriteOptions = {}) {
       const uri = target(name, 'put', options)
+      checkBytes('put', bytes)
       return store(uri, 'put', contentOf(new Uint8Array(bytes), options), options)
     },
 
@@ -235,6 +236,7 @@ function writerOf(
   return {
     async write(bytes) {
       check('write')
+      checkBytes('write', bytes)
       parts.push(new Uint8Array(bytes)) // Not slice(): a Buffer would give a view.
     },
     async finalize() {

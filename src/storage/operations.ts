@@ -4,6 +4,7 @@ import type {
   WriteOptions
 } from '../store.js'
 import { directoryPages } from './directory-pages.js'
+import { checkKeys } from './known-keys.js'
 import { copyObject, renameObject, type CopyOptions, type CopyResult, type Place } from './operations/copy.js'
 import {
   getObject, getObjectRange, getObjectRanges, objectExists, streamObject, type GetRangesOptions, type ObjectRange, type ReadStreamOptions
@@ -95,88 +96,105 @@ export interface ObjectOperations {
   listContainers(uri: string, options?: RequestOptions & InStore): AsyncIterable<string>
 }
 
+const REQUEST = ['signal', 'trace']
+const OPEN = [...REQUEST, 'known']
+const GET = [...OPEN, 'maxBytes', 'allocate', 'verify']
+const WRITE = [...REQUEST, 'ifAbsent', 'ifVersion', 'contentType', 'metadata']
+const TRANSFER = [...REQUEST, 'concurrency', 'ifAbsent', 'keepMetadata', 'onProgress']
+
 /** The operations, with the stores that `storeFor` finds for URIs. */
 export function operationsOf(storeFor: (uri: string) => Store | Promise<Store>): ObjectOperations {
-  const at = async (uri: string, { store }: InStore): Promise<Store> => store ?? storeFor(uri)
+  async function at(operation: string, uri: string, store: Store | undefined, options: object, known: readonly string[]): Promise<Store> {
+    checkKeys(operation, options, known, key => (key === 'toStore' ? 'copy, rename and copyPrefix' : undefined))
+    checkStore(operation, 'store', store)
+    return store ?? storeFor(uri)
+  }
 
-  async function places(from: string, to: string, { store, toStore = store }: BetweenStores): Promise<[Place, Place]> {
-    return [{ store: store ?? (await storeFor(from)), uri: from }, { store: toStore ?? (await storeFor(to)), uri: to }]
+  async function places(operation: string, from: string, to: string, { store, toStore = store }: BetweenStores, options: object, known: readonly string[]): Promise<[Place, Place]> {
+    checkStore(operation, 'toStore', toStore)
+    const source = await at(operation, from, store, options, known)
+    return [{ store: source, uri: from }, { store: toStore ?? (await storeFor(to)), uri: to }]
   }
 
   const tree = ({ store, uri }: Place): Tree => ({ store, prefix: uri })
 
   return {
     async get(uri, { store, ...options } = {}) {
-      return getObject(await at(uri, { store }), uri, options)
+      return getObject(await at('get', uri, store, options, GET), uri, options)
     },
     async getRange(uri, offset, length, { store, ...options } = {}) {
-      return getObjectRange(await at(uri, { store }), uri, offset, length, options)
+      return getObjectRange(await at('getRange', uri, store, options, OPEN), uri, offset, length, options)
     },
     async getRanges(uri, ranges, { store, ...options } = {}) {
-      return getObjectRanges(await at(uri, { store }), uri, ranges, options)
+      return getObjectRanges(await at('getRanges', uri, store, options, [...OPEN, 'gap']), uri, ranges, options)
     },
     async *readStream(uri, { store, ...options } = {}) {
-      yield* streamObject(await at(uri, { store }), uri, options)
+      yield* streamObject(await at('readStream', uri, store, options, [...OPEN, 'start', 'end', 'chunkSize', 'ahead']), uri, options)
     },
     async put(uri, bytes, { store, ...options } = {}) {
-      return (await at(uri, { store })).put(uri, bytes, options)
+      return (await at('put', uri, store, options, WRITE)).put(uri, bytes, options)
     },
     async createWriter(uri, { store, ...options } = {}) {
-      return (await at(uri, { store })).createWriter(uri, options)
+      return (await at('createWriter', uri, store, options, WRITE)).createWriter(uri, options)
     },
     async *list(prefix, { store, ...options } = {}) {
-      for await (const page of (await at(prefix, { store })).list(prefix, options)) yield* page
+      for await (const page of (await at('list', prefix, store, options, [...REQUEST, 'enter'])).list(prefix, options)) yield* page
     },
     async *listDirectory(prefix, { store, ...options } = {}) {
-      const from = await at(prefix, { store })
+      const from = await at('listDirectory', prefix, store, options, REQUEST)
       yield* from.listDirectory?.(prefix, options) ?? directoryPages(prefix, from.list(prefix, options))
     },
     async stat(uri, { store, ...options } = {}) {
-      return (await at(uri, { store })).stat(uri, options)
+      return (await at('stat', uri, store, options, REQUEST)).stat(uri, options)
     },
     async exists(uri, { store, ...options } = {}) {
-      return objectExists(await at(uri, { store }), uri, options)
+      return objectExists(await at('exists', uri, store, options, REQUEST), uri, options)
     },
     async remove(uri, { store, ...options } = {}) {
-      await (await at(uri, { store })).delete(uri, options)
+      await (await at('remove', uri, store, options, REQUEST)).delete(uri, options)
     },
     async removeMany(uris, { store, ...options } = {}) {
       const [first] = uris
-      return first === undefined ? [] : removeObjects(await at(first, { store }), uris, options)
+      return first === undefined ? [] : removeObjects(await at('removeMany', first, store, options, REQUEST), uris, options)
     },
     async removePrefix(prefix, { store, ...options } = {}) {
-      return removeAll(await at(prefix, { store }), prefix, options)
+      return removeAll(await at('removePrefix', prefix, store, options, [...REQUEST, 'onProgress']), prefix, options)
     },
     async copy(from, to, { store, toStore, ...options } = {}) {
-      return copyObject(...(await places(from, to, { store, toStore })), options)
+      return copyObject(...(await places('copy', from, to, { store, toStore }, options, [...WRITE, 'known', 'keepMetadata'])), options)
     },
     async rename(from, to, { store, toStore, ...options } = {}) {
-      return renameObject(...(await places(from, to, { store, toStore })), options)
+      return renameObject(...(await places('rename', from, to, { store, toStore }, options, [...WRITE, 'keepMetadata'])), options)
     },
     async copyPrefix(from, to, { store, toStore, ...options } = {}) {
-      const [source, target] = await places(from, to, { store, toStore })
+      const [source, target] = await places('copyPrefix', from, to, { store, toStore }, options, TRANSFER)
       return copyTree('copyPrefix', tree(source), tree(target), options)
     },
     async download(prefix, directory, { store, ...options } = {}) {
-      const from = await at(prefix, { store })
+      const from = await at('download', prefix, store, options, TRANSFER)
       const { directoryStore } = await import('./file-tree.js')
       return copyTree('download', { store: from, prefix }, { store: await directoryStore('download', directory, true), prefix: '' }, options)
     },
     async upload(directory, prefix, { store, ...options } = {}) {
-      const to = await at(prefix, { store })
+      const to = await at('upload', prefix, store, options, TRANSFER)
       const { directoryStore } = await import('./file-tree.js')
       return copyTree('upload', { store: await directoryStore('upload', directory, false), prefix: '' }, { store: to, prefix }, options)
     },
     async createContainer(uri, { store, ...options } = {}) {
-      await containersOf(await at(uri, { store }), uri, 'createContainer').create(uri, options)
+      await containersOf(await at('createContainer', uri, store, options, REQUEST), uri, 'createContainer').create(uri, options)
     },
     async removeContainer(uri, { store, ...options } = {}) {
-      await containersOf(await at(uri, { store }), uri, 'removeContainer').delete(uri, options)
+      await containersOf(await at('removeContainer', uri, store, options, REQUEST), uri, 'removeContainer').delete(uri, options)
     },
     async *listContainers(uri, { store, ...options } = {}) {
-      yield* containersOf(await at(uri, { store }), uri, 'listContainers').list(options)
+      yield* containersOf(await at('listContainers', uri, store, options, REQUEST), uri, 'listContainers').list(options)
     }
   }
+}
+
+function checkStore(operation: string, name: string, store: unknown): void {
+  if (store === undefined || typeof (store as Partial<Store> | null)?.open === 'function') return
+  throw new TypeError(`${operation}: ${name} must be a store, such as s3Store({ … }) makes, got ${store === null ? 'null' : typeof store}`)
 }
 
 function containersOf({ containers, scheme }: Store, uri: string, operation: string): Containers {

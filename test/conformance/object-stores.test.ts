@@ -1,13 +1,30 @@
 /** Sources over object stores, end to end: what a training job does with a bucket. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Dataset } from '../../src/dataset.js'
 import { release } from '../../src/array/pool.js'
 import type { NdArray } from '../../src/types.js'
+import { azureStore } from '../../src/storage/azure/store.js'
+import { directStore } from '../../src/storage/direct.js'
+import { fileStore } from '../../src/storage/file.js'
+import { gcsStore } from '../../src/storage/gcs/store.js'
+import { httpStore } from '../../src/storage/http/store.js'
+import { cached } from '../../src/storage/layers/cache.js'
+import { measured } from '../../src/storage/layers/statistics.js'
+import { memoryStore } from '../../src/storage/memory.js'
 import { s3Store } from '../../src/storage/s3/store.js'
+import type { Store } from '../../src/store.js'
 import type { RemoteStore } from '../../src/storage/remote/remote-store.js'
 import { writeHdf5, writeNpy, writeNpz } from '../../src/write-arrays.js'
 import { writeTfrecord } from '../../src/write.js'
+import { startGcsFake, type GcsFake } from '../servers/gcs-fake.js'
 import { startS3Fake, type S3Fake } from '../servers/s3-fake.js'
+import { startServer, type RunningServer } from '../servers/start.js'
 
 let server: S3Fake
 let store: RemoteStore
@@ -109,21 +126,87 @@ describe('every format', () => {
   const values = Float32Array.from({ length: 300 }, (_, i) => i / 7)
   const array = { dtype: 'float32', shape: [100, 3], data: values } as const
   const rows = (list: readonly unknown[]): number[] => (list as NdArray<'float32'>[]).flatMap(({ data }) => [...data])
+  let azurite: RunningServer
+  let gcs: GcsFake
+  let directory: string
+  beforeAll(async () => {
+    azurite = await startServer('azurite')
+    gcs = await startGcsFake({ buckets: ['train'] })
+    directory = await mkdtemp(join(tmpdir(), 'millrace-formats-'))
+  }, 90_000)
+  afterAll(async () => {
+    await azurite.stop()
+    await gcs.close()
+    await rm(directory, { recursive: true, force: true })
+  })
+  /** A store, and what URIs in it begin with. */
+  const places: Readonly<Record<string, () => Promise<{ readonly store: Store; readonly at: string }>>> = {
+    's3://': async () => ({ store, at: 's3://train/all/' }),
+    'az://': async () => {
+      const azure = azureStore({ account: 'devstoreaccount1', key: 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==', endpoint: `${azurite.url}/devstoreaccount1` })
+      await azure.containers?.create('az://devstoreaccount1/train/')
+      return { store: azure, at: 'az://devstoreaccount1/train/' }
+    },
+    'gs://': async () => ({ store: gcsStore({ endpoint: gcs.url, anonymous: true }), at: 'gs://train/all/' }),
+    'file://': async () => ({ store: fileStore(), at: `${pathToFileURL(directory).href}/a/` }),
+    'a plain path': async () => ({ store: fileStore({ root: directory }), at: 'b/' }),
+    'direct://': async () => ({ store: directStore({ fallback: 'buffered' }), at: `direct://${directory}/c/` }),
+    'mem://': async () => ({ store: memoryStore(), at: 'mem://all/' }),
+    's3:// with a cache': async () => ({ store: cached(store, { memoryBytes: 64 << 20 }), at: 's3://train/cached/' }),
+    's3:// with statistics': async () => ({ store: measured(store), at: 's3://train/measured/' })
+  }
 
-  test('is written to a bucket and read back', async () => {
-    await writeNpy('s3://train/all/a.npy', array, { store })
-    await writeNpz('s3://train/all/a.npz', { v: array }, { store })
-    await writeHdf5('s3://train/all/a.h5', { '/v': { data: array, chunks: [16, 3], compression: 4 } }, { store })
-    await writeTfrecord('s3://train/all/a.tfrecord', Array.from({ length: 50 }, (_, i) => new Uint8Array(1000).fill(i)), { store })
-    await store.put('s3://train/all/a.bin', new Uint8Array(6000).map((_, i) => i))
-    expect(rows(await Dataset.npy('s3://train/all/a.npy', { store }).toArray())).toEqual([...values])
-    expect(rows((await Dataset.npz('s3://train/all/a.npz', { store }).toArray()).map(row => row['v']))).toEqual([...values])
-    expect(rows(await Dataset.hdf5('s3://train/all/a.h5', '/v', { store }).toArray())).toEqual([...values])
-    expect((await Dataset.tfrecord('s3://train/all/a.tfrecord', { store }).toArray()).map(bytes => [bytes.length, bytes[0], bytes[999]]))
-      .toEqual(Array.from({ length: 50 }, (_, i) => [1000, i, i]))
-    expect((await Dataset.raw('s3://train/all/a.bin', { store }).toArray()).map(bytes => bytes.length)).toEqual([6000])
-    expect((await Dataset.fixedLengthRecords('s3://train/all/a.bin', { store, recordBytes: 100 }).toArray()).length).toBe(60)
-    expect(rows(await Dataset.fromFiles('s3://train/all/a.npy', { store }).toArray())).toEqual([...values])
+  test.each(Object.keys(places))('is written to %s and read back, from a checkpoint in the middle too', async name => {
+    const { store, at } = await (places[name] as (typeof places)[string])()
+    await writeNpy(`${at}a.npy`, array, { store })
+    await writeNpz(`${at}a.npz`, { v: array }, { store })
+    await writeHdf5(`${at}a.h5`, { '/v': { data: array, chunks: [16, 3], compression: 4 } }, { store })
+    await writeTfrecord(`${at}a.tfrecord`, Array.from({ length: 50 }, (_, i) => new Uint8Array(1000).fill(i)), { store })
+    await store.put(`${at}a.bin`, new Uint8Array(6000).map((_, i) => i))
+    const all = {
+      npy: { read: () => Dataset.npy(`${at}*.npy`, { store }), expected: [...values], flat: rows },
+      npz: { read: () => Dataset.npz(`${at}*.npz`, { store }).map(row => row['v']), expected: [...values], flat: rows },
+      hdf5: { read: () => Dataset.hdf5(`${at}*.h5`, '/v', { store }), expected: [...values], flat: rows },
+      tfrecord: { read: () => Dataset.tfrecord(`${at}*.tfrecord`, { store, readBytes: 8192 }), expected: Array.from({ length: 50 }, (_, i) => i), flat: (list: readonly unknown[]) => (list as Uint8Array[]).map(bytes => bytes[999]) },
+      fixed: { read: () => Dataset.fixedLengthRecords(`${at}*.bin`, { store, recordBytes: 100 }), expected: Array.from({ length: 60 }, (_, i) => (i * 100) & 0xff), flat: (list: readonly unknown[]) => (list as Uint8Array[]).map(bytes => bytes[0]) },
+      raw: { read: () => Dataset.raw(`${at}*.bin`, { store }), expected: [6000], flat: (list: readonly unknown[]) => (list as Uint8Array[]).map(bytes => bytes.length) },
+      detected: { read: () => Dataset.fromFiles(`${at}a.npy`, { store }), expected: [...values], flat: rows }
+    }
+    for (const [format, { read, expected, flat }] of Object.entries(all)) {
+      const dataset = read() as Dataset<unknown>
+      expect([format, flat(await dataset.toArray())]).toEqual([format, expected])
+      if (format === 'raw') continue
+      const iterator = dataset.iterator()
+      const head: unknown[] = []
+      for (let i = 0; i < 20; i++) head.push((await iterator.next()).value)
+      const checkpoint = JSON.parse(JSON.stringify(iterator.checkpoint())) as ReturnType<typeof iterator.checkpoint>
+      await iterator.close()
+      expect([format, flat([...head, ...await dataset.toArray({ from: checkpoint })])]).toEqual([format, expected])
+    }
+    if (store.scheme !== 's3') await store.close?.()
+  }, 60_000)
+
+  test('is read from https:// as well, where names are given', async () => {
+    const web = httpStore()
+    const signed = server.url // the fake lets nobody in without a signature
+    await expect(Dataset.npy(`${signed}/train/all/a.npy`, { store: web }).toArray()).rejects.toMatchObject({ kind: 'Denied' })
+    await web.close()
+    const bytes = (await store.get('s3://train/all/a.npz')).bytes
+    const origin = createServer((request, response) => {
+      const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? []
+      const [from, to] = [Number(first ?? 0), Math.min(Number(last ?? Infinity), bytes.length - 1)]
+      response.writeHead(first === undefined ? 200 : 206, { etag: '"1"', 'content-length': to - from + 1, ...(first !== undefined && { 'content-range': `bytes ${from}-${to}/${bytes.length}` }) })
+      response.end(bytes.subarray(from, to + 1))
+    })
+    await new Promise<void>(resolve => { origin.listen(0, '127.0.0.1', resolve) })
+    const plain = httpStore()
+    try {
+      const url = `http://127.0.0.1:${(origin.address() as AddressInfo).port}/a.npz`
+      expect(rows((await Dataset.npz(url, { store: plain }).toArray()).map(row => row['v']))).toEqual([...values])
+    } finally {
+      await plain.close()
+      await new Promise(resolve => { origin.close(resolve) })
+    }
   })
 
   test('asks for each file once and nothing more, when it is small', async () => {

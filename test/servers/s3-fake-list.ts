@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto'
 import type { Reply } from './faults.js'
 import { compareKeys, firstWhere, type Bucket, type Entry, type FakeUpload } from './s3-fake-state.js'
-import { element, S3Error, xmlReply } from './s3-fake-xml.js'
+import { element, escapeXml, S3Error, xmlReply } from './s3-fake-xml.js'
 
 type Query = (name: string) => string | undefined
 
@@ -51,6 +51,7 @@ function page(bucket: Bucket, prefix: string, delimiter: string, from: Place | u
 
 /** Everything as S3 encodes it under `encoding-type=url`: a blank is a plus sign, a slash stays. */
 function urlEncode(text: string): string {
+  if (/^[\w./*~-]*$/.test(text)) return text
   return encodeURIComponent(text).replace(/%20/g, '+').replace(/%2F/g, '/').replace(/[!'()]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
 }
 
@@ -67,10 +68,13 @@ function encoder(query: Query): { write: (text: string) => string; type: string 
 }
 
 function contents(found: Page, write: (text: string) => string): string {
+  // Listings of millions of keys spend their time here.
+  let written = NaN
+  let date = ''
   const objects = found.entries.map(({ key, size, etag, modified, checksum }) => {
+    if (modified !== written) date = new Date(written = modified).toISOString()
     const kind = checksum === undefined ? '' : `${element('ChecksumAlgorithm', checksum.algorithm)}${element('ChecksumType', checksum.type)}`
-    return `<Contents>${element('Key', write(key))}${element('LastModified', new Date(modified).toISOString())}${element('ETag', etag)}${kind}` +
-      `${element('Size', size)}${element('StorageClass', 'STANDARD')}</Contents>`
+    return `<Contents><Key>${escapeXml(write(key))}</Key><LastModified>${date}</LastModified><ETag>${escapeXml(etag)}</ETag>${kind}<Size>${size}</Size><StorageClass>STANDARD</StorageClass></Contents>`
   })
   return objects.join('') + found.prefixes.map((prefix) => `<CommonPrefixes>${element('Prefix', write(prefix))}</CommonPrefixes>`).join('')
 }

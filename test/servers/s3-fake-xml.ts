@@ -19,6 +19,7 @@ const NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/'
 
 /** Text as it stands in an element. Control characters become references, as S3 has it, although XML 1.0 forbids them. */
 export function escapeXml(text: string): string {
+  if (/^[\w /.-]*$/.test(text)) return text
   return text.replace(/[&<>"\u0000-\u001f\u007f]/g, (c) => {
     switch (c) {
       case '&': return '&amp;'

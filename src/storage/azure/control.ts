@@ -3,7 +3,7 @@ import { MillraceError } from '../../errors.js'
 import type { Containers, ObjectMeta, ObjectStat } from '../../store.js'
 import type { MaybePromise } from '../../types.js'
 import { sharedController } from '../../util/abort.js'
-import { closedError } from '../checks.js'
+import { checkBytes, closedError } from '../checks.js'
 import { invalidUri } from '../uri.js'
 import type { RemoteName, ServiceControl } from '../remote/service.js'
 import type { Account, Accounts } from './accounts.js'
@@ -58,6 +58,7 @@ export async function azureControl(accounts: Accounts, accountFor: (name: Remote
     async put(name, bytes, options) {
       const where = { uri: name.uri, operation: 'put' }
       checkWriteOptions(where, options)
+      checkBytes('put', bytes)
       return putBlob(clients.blob(await accountFor(name), name), call, where, bytes, options)
     },
 

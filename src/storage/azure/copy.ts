@@ -86,4 +86,3 @@ function headersOf(facts: BlobGetPropertiesResponse): Record<string, string | Ui
   }
   return Object.fromEntries(Object.entries(headers).filter((entry): entry is [string, string | Uint8Array] => entry[1] !== undefined))
 }
-

@@ -35,13 +35,14 @@ const KINDS: Readonly<Record<string, ErrorKind>> = {
 }
 
 const HINTS: Readonly<Record<string, string>> = {
+  ContainerNotFound: 'there is no such container: check its name and the account, or make it with createContainer',
   BlobArchived: 'move it to the hot or cool tier first; that takes hours',
   BlobBeingRehydrated: 'it is on its way out of the archive tier; that takes hours',
   PublicAccessNotPermitted: 'the account allows no anonymous reads: give credentials',
   NoAuthenticationInformation: 'give credentials',
   ResourceNotFound: 'containers without public access are told so too: give credentials if it is there',
   AuthorizationPermissionMismatch: 'the role Storage Blob Data Reader (to write: Contributor), or the permission of the shared access signature, is missing',
-  AuthorizationFailure: 'the network rules of the account, or the permissions of the signature, do not allow it',
+  AuthorizationFailure: 'the network rules of the account, or the permissions of the signature, do not allow it; or the key is that of another account',
   KeyBasedAuthenticationNotPermitted: 'the account allows no keys: give a credential',
   InvalidAuthenticationInfo: 'the access token was refused',
   SnapshotsPresent: 'it has snapshots, which are not deleted with it: delete them first',

@@ -1,6 +1,5 @@
 import { checkInteger } from '../../util/check.js'
-import type { StoreTuning } from '../config.js'
-import { checkKeys } from '../known-keys.js'
+import { checkStoreOptions, type StoreTuning } from '../config.js'
 import { parseConnectionString } from './connection-string.js'
 import { accountOfEndpoint, checkEndpoint, checkKey, checkSas, type AzureCredentials, type AzureTokenCredential } from './credentials.js'
 
@@ -54,12 +53,12 @@ export interface AzureControlSetting {
 
 /** What the service sends in one page. */
 const LARGEST_PAGE = 5000
-const KNOWN = ['account', 'key', 'sas', 'connectionString', 'credential', 'anonymous', 'endpoint', 'rangeMd5', 'partSize', 'uploadConcurrency', 'pageSize', 'pool', 'ranges', 'adaptive']
+const KNOWN = ['account', 'key', 'sas', 'connectionString', 'credential', 'anonymous', 'endpoint', 'rangeMd5', 'partSize', 'uploadConcurrency', 'pageSize']
 const CREDENTIALS = ['key', 'sas', 'connectionString', 'credential', 'anonymous'] as const
 
 /** @throws TypeError for options that are unknown, of another type, or contradict each other. Secrets are in no message. */
 export function checkAzureOptions(options: AzureStoreOptions): AzureSetting {
-  checkKeys('azureStore', options, KNOWN)
+  checkStoreOptions('azureStore', options, KNOWN)
   for (const name of ['account', 'key', 'sas', 'connectionString', 'endpoint'] as const) {
     const value: unknown = options[name]
     if (value !== undefined && (typeof value !== 'string' || value === '')) throw new TypeError(`azureStore: ${name} must be a string that is not empty`)

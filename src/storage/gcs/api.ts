@@ -162,7 +162,7 @@ const TIMEOUTS: ReadonlySet<unknown> = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_
 function lost({ uri, operation }: ApiPlace, cause: unknown, repeatable: boolean, attempts: number): Outcome<never> {
   const code = (cause as { code?: unknown } | null | undefined)?.code
   const unknown = repeatable || NOT_SENT.has(code) ? '' : '; it may have been done or not, and was not asked for again'
-  const error = new MillraceError(TIMEOUTS.has(code) ? 'Timeout' : 'Unavailable', `${operation} ${uri}: no reply: ${messageOf(cause)}${unknown}`,
+  const error = new MillraceError(TIMEOUTS.has(code) ? 'Timeout' : 'Unavailable', `${operation} ${uri}: no reply (${messageOf(cause)}); check the endpoint and the network${unknown}`,
     { uri, operation, attempts, cause })
   return { error, again: unknown === '' }
 }

@@ -20,8 +20,8 @@ const REASONS: { readonly [reason: string]: Omit<ServiceFault, 'code' | 'message
 
 const STATUSES: { readonly [status: number]: Omit<ServiceFault, 'code' | 'message'> } = {
   401: { kind: 'Denied', refresh: true },
-  403: { kind: 'Denied', hint: 'who asks needs storage.objects.get, and storage.objects.list for listings, on this bucket' },
-  404: { kind: 'NotFound' },
+  403: { kind: 'Denied', hint: 'who asks may not do this: reading needs storage.objects.get on this bucket, listing storage.objects.list, writing storage.objects.create and delete' },
+  404: { kind: 'NotFound', hint: 'check the URI, and whether the object was deleted' },
   408: { kind: 'Timeout' },
   409: { kind: 'Precondition' },
   410: { kind: 'NotFound' },

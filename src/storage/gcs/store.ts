@@ -1,8 +1,8 @@
 /** Google Cloud Storage. */
 import { MillraceError } from '../../errors.js'
 import type { MaybePromise } from '../../types.js'
-import { checkInteger, checkOptions } from '../../util/check.js'
-import { resolveTuning, type StoreTuning } from '../config.js'
+import { checkInteger } from '../../util/check.js'
+import { checkStoreOptions, resolveTuning, type StoreTuning } from '../config.js'
 import { remoteStore, type RemoteStore } from '../remote/remote-store.js'
 import type { RemoteService, ServiceControl } from '../remote/service.js'
 import { systemSurroundings } from '../remote/surroundings.js'
@@ -106,10 +106,10 @@ function authorizationOf(options: GcsStoreOptions, { google }: GcsEndpoint): Aut
 }
 
 const TEXTS = ['endpoint', 'keyFilename', 'projectId', 'userProject', 'universeDomain'] as const
-const KNOWN = [...TEXTS, 'credentials', 'accessToken', 'anonymous', 'partSize', 'pool', 'ranges', 'adaptive']
+const KNOWN = [...TEXTS, 'credentials', 'accessToken', 'anonymous', 'partSize']
 
 function checkGcsOptions(options: GcsStoreOptions): void {
-  checkOptions('gcsStore', options, KNOWN)
+  checkStoreOptions('gcsStore', options, KNOWN)
   for (const name of TEXTS) {
     const value: unknown = options[name]
     if (value !== undefined && (typeof value !== 'string' || value === '')) throw new TypeError(`gcsStore: ${name} must be a string that is not empty`)

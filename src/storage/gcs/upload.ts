@@ -1,6 +1,7 @@
 import { MillraceError } from '../../errors.js'
 import { crc32cNext } from '../../kernels/crc32c.js'
 import type { ObjectMeta, WriteOptions } from '../../store.js'
+import { checkBytes } from '../checks.js'
 import { base64OfWord } from '../remote/checksums.js'
 import type { Upload, UploadService } from '../remote/multipart-writer.js'
 import type { RemoteName } from '../remote/service.js'
@@ -25,6 +26,7 @@ export interface GcsUploads {
 export function gcsUploads(api: GcsApi, partSize: number): GcsUploads {
   async function put(name: RemoteName, bytes: Uint8Array, options: WriteOptions): Promise<ObjectMeta> {
     const { signal } = options
+    checkBytes('put', bytes)
     if (bytes.byteLength <= ONE_REQUEST) return putWhole(name, bytes, options, 'put', signal)
     const upload = await beginUpload(api, name, options, signal)
     try {

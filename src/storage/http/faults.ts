@@ -23,6 +23,7 @@ export function httpFault(reply: ReplyHead, body: string, renewable: boolean): S
 function hintOf(status: number): string | undefined {
   if (status === 401) return 'give user and password in the URL, or the option headers'
   if (status === 403) return 'check what may be read; a presigned URL may have expired'
+  if (status === 404 || status === 410) return 'check the URL'
   return status < 400 ? 'use the address of the object itself' : undefined
 }
 

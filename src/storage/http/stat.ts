@@ -35,7 +35,7 @@ export async function httpStat(
       const late = (error as { name?: unknown }).name === 'TimeoutError'
       if (!late && !isTransportFailure(error)) throw error
       if (isTransportFailure(error) && error.phase === 'closed') throw new MillraceError('Closed', `stat ${name.uri}: the store was closed`, place)
-      const what = late ? `no reply within ${settings.ttfbTimeout} ms` : `no reply: ${messageOf(error)}`
+      const what = late ? `no reply within ${settings.ttfbTimeout} ms; check the network, or raise ttfbTimeout` : `no connection (${messageOf(error)}); check the URL and the network`
       return { error: new MillraceError(late ? 'Timeout' : 'Unavailable', `stat ${name.uri}: ${what}`, { ...place, attempts, cause: error }), again: true }
     }
     const { head, body } = reply

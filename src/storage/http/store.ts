@@ -1,7 +1,6 @@
 /** Objects that a web server has. */
 import type { MaybePromise } from '../../types.js'
-import { checkOptions } from '../../util/check.js'
-import { resolveTuning, type StoreTuning } from '../config.js'
+import { checkStoreOptions, resolveTuning, type StoreTuning } from '../config.js'
 import { remoteStore, type RemoteStore } from '../remote/remote-store.js'
 import { systemSurroundings } from '../remote/surroundings.js'
 import { locateHttp, type HttpName } from './name.js'
@@ -34,7 +33,7 @@ export interface HttpStoreOptions extends StoreTuning {
  * @throws TypeError, RangeError for wrong options
  */
 export function httpStore(options: HttpStoreOptions = {}): RemoteStore {
-  checkOptions('httpStore', options, ['headers', 'pool', 'ranges', 'adaptive'])
+  checkStoreOptions('httpStore', options, ['headers'])
   const { headers = {}, pool, ranges, adaptive } = options
   if (typeof headers !== 'function') checkHeaders(headers)
   const tuning: StoreTuning = { pool, ranges, adaptive }

@@ -139,7 +139,13 @@ class Origin {
           oldest.destroy()
         }
       }
-      connection = this.#setting.open(this.#name, this.#events)
+      try {
+        connection = this.#setting.open(this.#name, this.#events)
+      } catch (error) {
+        sending.fail(error) // a mistake in the options, such as a certificate that is none
+        if (this.#open.size === 0 && this.#waiting.size === 0) this.#setting.unused(this.#name)
+        return
+      }
       this.#setting.opened()
       this.#open.add(connection)
     }

@@ -52,13 +52,14 @@ class Head implements ParsedHead {
   readonly status: number
   readonly framing: Framing
   readonly keepAlive: boolean
-  readonly #text: string
-  #fields: Map<string, string> | undefined
+  readonly #fields: Map<string, string>
 
   constructor(text: string, method: string, reused: boolean) {
     const [, minor, status] = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [^\r\n]*)?\r?\n/.exec(text) ?? []
     if (status === undefined) throw transportFailure('protocol', 'what came is no reply of HTTP/1.1', reused)
-    this.#text = text
+    const fields = fieldsOf(text)
+    if (fields === undefined) throw transportFailure('protocol', 'the headers of the reply are damaged', reused)
+    this.#fields = fields
     this.status = Number(status)
     this.framing = this.#framing(method, reused)
     const connection = this.header('connection')?.toLowerCase()
@@ -66,7 +67,7 @@ class Head implements ParsedHead {
   }
 
   header(name: string): string | undefined {
-    return (this.#fields ??= fieldsOf(this.#text)).get(name)
+    return this.#fields.get(name)
   }
 
   get idleMs(): number | undefined {
@@ -99,22 +100,24 @@ export function parseHead(text: string, method: string, reused: boolean): Parsed
   return new Head(text, method, reused)
 }
 
-function fieldsOf(text: string): Map<string, string> {
+/** One header: no space before the colon, nothing folded, and no character that somebody else could take for the end of a line. */
+const FIELD = /([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*((?:[^\0\r\n]*[^\0\r\n\t ])?)[\t ]*(\r?\n)/y
+
+/** Nothing when they cannot be read, or could be read in two ways. */
+function fieldsOf(text: string): Map<string, string> | undefined {
   const fields = new Map<string, string>()
   let at = text.indexOf('\n') + 1
-  while (at < text.length) {
-    const end = text.indexOf('\n', at)
-    if (end < 0) break
-    const colon = text.indexOf(':', at)
-    if (colon > at && colon < end) {
-      const name = text.slice(at, colon).toLowerCase()
-      const value = text.slice(colon + 1, end).trim()
-      const before = fields.get(name)
-      fields.set(name, before === undefined ? value : `${before}, ${value}`)
-    }
-    at = end + 1
+  const end = text[at - 2] === '\r' ? '\r\n' : '\n' // of all lines
+  while (!text.startsWith(end, at)) {
+    FIELD.lastIndex = at
+    const [, written, value, ended] = FIELD.exec(text) ?? []
+    if (written === undefined || value === undefined || ended !== end) return undefined
+    const name = written.toLowerCase()
+    const before = fields.get(name)
+    fields.set(name, before === undefined ? value : `${before}, ${value}`)
+    at = FIELD.lastIndex
   }
-  return fields
+  return at + end.length === text.length ? fields : undefined
 }
 
 /** Takes chunked framing off a body, piece by piece as it comes. */
@@ -137,6 +140,8 @@ export function unchunker(reused: boolean): Unchunker {
 
   /** A line has been read. */
   function take(): void {
+    if (line.endsWith('\r')) line = line.slice(0, -1)
+    if (line.includes('\r')) throw bad()
     if (state === 'size') {
       const [, digits] = /^([0-9a-f]{1,12})[ \t]*(;.*)?$/i.exec(line) ?? []
       if (digits === undefined) throw bad()
@@ -165,7 +170,7 @@ export function unchunker(reused: boolean): Unchunker {
           continue
         }
         const end = bytes.indexOf(LF, at)
-        for (const byte of bytes.subarray(at, end < 0 ? bytes.length : end)) if (byte !== CR) line += String.fromCharCode(byte)
+        for (const byte of bytes.subarray(at, end < 0 ? bytes.length : end)) line += String.fromCharCode(byte)
         if (line.length > LONGEST_LINE) throw bad()
         if (end < 0) return bytes.length
         at = end + 1

@@ -1,4 +1,4 @@
-import type { ObjectMeta, RequestTrace } from '../../store.js'
+import type { RequestTrace } from '../../store.js'
 import type { RemoteName } from './service.js'
 
 /** What a read of known bytes is told. */
@@ -91,9 +91,4 @@ export interface Permit {
 export interface Limits {
   /** Waits, first come first served, until one more request for so many bytes may go to that host. A plain value when nothing has to be waited for. */
   enter(host: string, bytes: number, signal: AbortSignal): Permit | Promise<Permit>
-}
-
-/** Meta of an object whose head is known. */
-export function metaOfHead(uri: string, head: ObjectHead): ObjectMeta {
-  return { uri, size: head.size, version: head.version }
 }

@@ -114,7 +114,6 @@ class SocketConnection implements Connection {
     this.#events = events
     this.#idleMs = setting.keepAlive
     const onread = { buffer: () => this.#buffer(), callback: (count: number, buffer: Uint8Array) => this.#took(count, buffer) }
-    this.#connectTimer = setTimeout(() => this.#broke('connect', `no connection within ${setting.connectTimeout} ms`, { code: 'ETIMEDOUT' }), setting.connectTimeout)
     this.#socket = setting.connect(origin, onread, { connected: () => this.#connected() })
       .on('error', error => this.#broke(this.#phase(), error.message, error))
       .on('end', () => this.#ended())
@@ -122,6 +121,7 @@ class SocketConnection implements Connection {
         this.#broke(this.#phase(), 'the connection was closed', undefined)
         events.closed()
       })
+    this.#connectTimer = setTimeout(() => this.#broke('connect', `no connection within ${setting.connectTimeout} ms`, { code: 'ETIMEDOUT' }), setting.connectTimeout)
   }
 
   run(sending: Sending): void {
@@ -208,9 +208,10 @@ class SocketConnection implements Connection {
           scratch.copyWithin(0, start, this.#filled)
           this.#filled -= start
         }
-        if (this.#filled > LONGEST_HEAD) throw transportFailure('protocol', `the head of the reply is longer than ${LONGEST_HEAD} bytes`, this.#served > 0)
+        if (this.#filled > LONGEST_HEAD) throw tooLong(this.#served > 0)
         return
       }
+      if (end - start > LONGEST_HEAD) throw tooLong(this.#served > 0)
       const sending = this.#sending as Sending
       const head = parseHead(latin1(scratch.subarray(start, end)), sending.exchange.request.method, this.#served > 0)
       if (head.status >= 200) return this.#begin(sending, head, scratch.subarray(end, this.#filled))
@@ -292,11 +293,21 @@ class SocketConnection implements Connection {
 }
 
 const NOWHERE = new Uint8Array(0)
-const decoder = new TextDecoder('latin1')
 
-function latin1(bytes: Uint8Array): string {
-  return decoder.decode(bytes)
+function tooLong(reused: boolean): Error {
+  return transportFailure('protocol', `the head of the reply is longer than ${LONGEST_HEAD} bytes`, reused)
 }
+
+/** Each byte is a character. Not by a TextDecoder, whose `latin1` is windows-1252: an ETag would come back as another. */
+function latin1(bytes: Uint8Array): string {
+  const { Buffer: { from } } = buffers ??= builtin<Buffers>('node:buffer')
+  return from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+}
+
+interface Buffers {
+  readonly Buffer: { from(this: void, bytes: ArrayBufferLike, offset: number, length: number): { toString(encoding: 'latin1'): string } }
+}
+let buffers: Buffers | undefined
 
 function builtin<Module>(name: string): Module {
   const host = globalThis.process as { getBuiltinModule?: (name: string) => unknown } | undefined

@@ -14,12 +14,15 @@ const THROTTLED: Meaning = { kind: 'Throttled' }
 const BUSY: Meaning = { kind: 'Unavailable' }
 const REGION: Meaning = { kind: 'Denied', refresh: true, hint: 'the bucket is in another region or at another endpoint; set the region of the store' }
 const EXPIRED: Meaning = { kind: 'Denied', refresh: true, hint: 'the credentials are no longer good; renew them' }
+const MISSING: Meaning = { kind: 'NotFound', hint: 'check the URI, and whether the object was deleted' }
+const CHECK_NETWORK = 'check the endpoint and the network'
 const WRITES: Meaning = { kind: 'Precondition', hint: 'the object is another than the condition wants, or somebody writes it at this moment' }
 
 const CODES: Readonly<Record<string, Meaning>> = {
-  NoSuchKey: { kind: 'NotFound' },
-  NoSuchVersion: { kind: 'NotFound' },
-  NoSuchBucket: { kind: 'NotFound', hint: 'there is no such bucket' },
+  NoSuchKey: MISSING,
+  NoSuchVersion: MISSING,
+  NotFound: MISSING, // of a HEAD, whose reply has no body to tell more
+  NoSuchBucket: { kind: 'NotFound', hint: 'there is no such bucket: check its name and the endpoint, or make it with createContainer' },
   NoSuchUpload: { kind: 'NotFound', hint: 'the upload was aborted by somebody else, or is done' },
   AccessDenied: { kind: 'Denied', hint: 'the credentials may not do this; for a missing object S3 says the same to those who may not list the bucket' },
   AllAccessDisabled: { kind: 'Denied' },
@@ -70,7 +73,7 @@ const STATUSES: Readonly<Record<number, Meaning>> = {
   301: REGION, 302: REGION, 307: REGION, 308: REGION,
   401: { kind: 'Denied', refresh: true },
   403: { kind: 'Denied', hint: 'the credentials may not do this' },
-  404: { kind: 'NotFound' },
+  404: MISSING,
   408: { kind: 'Timeout' },
   409: BUSY,
   412: { kind: 'Changed' },
@@ -160,13 +163,13 @@ const NETWORK = /^(E[A-Z]{4,}|UND_ERR_\w+|ERR_(TLS|SSL|SOCKET|STREAM|HTTP)\w*|.*
 
 function localMeaning(error: unknown): { readonly kind: ErrorKind; readonly hint?: string | undefined } {
   const { name, code } = (error ?? {}) as SdkError
-  if (name === 'TimeoutError' || code === 'ETIMEDOUT') return { kind: 'Timeout' }
+  if (name === 'TimeoutError' || code === 'ETIMEDOUT') return { kind: 'Timeout', hint: CHECK_NETWORK }
   if (typeof name === 'string' && /Credentials|TokenProvider/.test(name)) {
     return { kind: 'Denied', hint: 'give credentials to the store or to the environment, or make it with { anonymous: true } for public data' }
   }
   if (/sigv4a/i.test(messageOf(error))) return { kind: 'MissingPackage', hint: 'install one of them, and import it once in your program' }
-  if (typeof code === 'string' && NETWORK.test(code)) return { kind: 'Unavailable' }
-  if (/non-retryable|socket hang up|ECONN|network/i.test(messageOf(error))) return { kind: 'Unavailable' }
+  if (typeof code === 'string' && NETWORK.test(code)) return { kind: 'Unavailable', hint: CHECK_NETWORK }
+  if (/non-retryable|socket hang up|ECONN|network/i.test(messageOf(error))) return { kind: 'Unavailable', hint: CHECK_NETWORK }
   return { kind: name === 'InvalidBucketName' ? 'InvalidUri' : 'Unsupported' }
 }
 

@@ -1,7 +1,5 @@
-import type { S3ClientConfig } from '@aws-sdk/client-s3'
 import { checkInteger } from '../../util/check.js'
-import { DEFAULT_POOL, DEFAULT_RANGES, type StoreTuning } from '../config.js'
-import { checkKeys } from '../known-keys.js'
+import { checkStoreOptions, DEFAULT_POOL, DEFAULT_RANGES, type StoreTuning } from '../config.js'
 
 /** Keys, and a token with those that are lent for a while. */
 export interface S3Keys {
@@ -53,7 +51,8 @@ export interface S3StoreOptions extends StoreTuning {
 
 /** What the options say, checked. */
 export interface S3Setting {
-  readonly config: S3ClientConfig
+  /** The configuration of the SDK's client. Its types stay out of here: they are declared by a package that may not be there. */
+  readonly config: Readonly<Record<string, unknown>>
   readonly anonymous: boolean
   readonly signing: 'auto' | 'own' | 'sdk'
   readonly checksum: 'CRC32' | 'CRC32C' | undefined
@@ -64,7 +63,8 @@ export interface S3Setting {
 
 const TEXTS = ['region', 'endpoint', 'profile'] as const
 const SWITCHES = ['forcePathStyle', 'anonymous', 'dualstack', 'fips', 'accelerate', 'requesterPays'] as const
-const KNOWN = [...TEXTS, ...SWITCHES, 'credentials', 'signing', 'checksum', 'partSize', 'uploadConcurrency', 'pool', 'ranges', 'adaptive']
+const KNOWN = [...TEXTS, ...SWITCHES, 'credentials', 'signing', 'checksum', 'partSize', 'uploadConcurrency']
+const ELSEWHERE = { accessKeyId: 'credentials', secretAccessKey: 'credentials', sessionToken: 'credentials' }
 const SMALLEST_PART = 5 << 20
 const LARGEST_PART = 5 * 2 ** 30
 /** Requests that are not reads wait so much longer than `idleTimeout` for a sign of life: completing a large upload takes its time. */
@@ -77,7 +77,7 @@ const CONTROL_ATTEMPTS = 5
  * @throws TypeError, RangeError. Secrets are in no message.
  */
 export function checkS3Options(options: S3StoreOptions, env: Readonly<Record<string, string | undefined>>): S3Setting {
-  checkKeys('s3Store', options, KNOWN)
+  checkStoreOptions('s3Store', options, KNOWN, ELSEWHERE)
   for (const name of TEXTS) {
     const value: unknown = options[name]
     if (value !== undefined && (typeof value !== 'string' || value === '')) throw new TypeError(`s3Store: ${name} must be a string that is not empty`)
@@ -99,7 +99,7 @@ export function checkS3Options(options: S3StoreOptions, env: Readonly<Record<str
   }
 }
 
-function clientConfig(options: S3StoreOptions, env: Readonly<Record<string, string | undefined>>): S3ClientConfig {
+function clientConfig(options: S3StoreOptions, env: Readonly<Record<string, string | undefined>>): Readonly<Record<string, unknown>> {
   const { region, profile, endpoint, credentials, dualstack, fips, accelerate, pool, ranges } = options
   checkEndpoint(endpoint)
   const sockets = { keepAlive: true, maxSockets: pool?.poolSize ?? DEFAULT_POOL.poolSize }
@@ -123,7 +123,7 @@ function clientConfig(options: S3StoreOptions, env: Readonly<Record<string, stri
     ...(fips === undefined ? {} : { useFipsEndpoint: fips }),
     ...(accelerate === undefined ? {} : { useAccelerateEndpoint: accelerate }),
     // Keys that are undefined are absent keys to the SDK.
-    ...(credentials === undefined || credentials === 'anonymous' ? {} : { credentials: credentials as NonNullable<S3ClientConfig['credentials']> })
+    ...(credentials === undefined || credentials === 'anonymous' ? {} : { credentials })
   }
 }
 

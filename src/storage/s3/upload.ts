@@ -3,7 +3,7 @@ import type {
 } from '@aws-sdk/client-s3'
 import { isMillraceError, MillraceError } from '../../errors.js'
 import type { ObjectMeta, WriteOptions } from '../../store.js'
-import { checkConditions } from '../checks.js'
+import { checkBytes, checkConditions } from '../checks.js'
 import { multipartWriter, type Upload, type UploadService } from '../remote/multipart-writer.js'
 import type { RemoteName, ServiceControl } from '../remote/service.js'
 import { attempt } from './connection.js'
@@ -35,6 +35,7 @@ export function s3Upload(parts: ControlParts): Pick<ServiceControl, 'put' | 'cre
   return {
     async put(name, bytes, options) {
       checkConditions('put', options)
+      checkBytes('put', bytes)
       const { signal } = options
       if (bytes.byteLength <= settings.partSize) return putWhole(name, 'put', bytes, options, signal)
       const writer = multipartWriter(name.uri, service(name, 'put', options), signal)

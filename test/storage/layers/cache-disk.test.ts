@@ -161,6 +161,25 @@ describe('damaged files', () => {
     expect(second.stats().disk).toMatchObject({ damaged: 1 })
   })
 
+  test('nor is one of another object, or of another version', async () => {
+    const { inner, directory, fresh, bytes, meta } = await setUp(700)
+    const first = fresh()
+    await first.get(A, { known: meta })
+    await first.close()
+    const [path = ''] = await filesIn(directory)
+    const changed = await inner.put(A, pattern(700, 2))
+    const elsewhere = cached(inner, { blockSize: 4 * KB, directory: await folder() })
+    await elsewhere.get(A, { known: changed })
+    await elsewhere.close()
+    const [other = ''] = await filesIn(made.at(-1) as string)
+    await inner.put(A, bytes)
+    await writeFile(path, await readFile(other))
+    const second = fresh()
+    await expect(second.get(A, { known: meta })).rejects.toMatchObject({ kind: 'Changed' }) // that version can be had nowhere else
+    await second.close()
+    expect(second.stats().disk).toMatchObject({ damaged: 1 })
+  })
+
   test('links and directories in the place of a file are misses, and links are not followed', async () => {
     const { directory, fresh, bytes, meta } = await setUp(700)
     const first = fresh()

@@ -157,6 +157,19 @@ describe('versions', () => {
     await again.close()
   })
 
+  test('a store that does not look at what is known cannot bring another version in', async () => {
+    const { inner, meta } = await setUp(8 * KB, {}, true)
+    const get = inner.get as NonNullable<typeof inner.get>
+    const careless = cached({ ...inner, open: (uri, { known: _, ...rest } = {}) => inner.open(uri, rest), get: (uri, { known: _, ...rest } = {}) => get(uri, rest) }, { blockSize: 4 * KB })
+    await inner.put(A, pattern(8 * KB, 2))
+    const source = await careless.open(A, { known: meta })
+    await expect(readRange(source, 0, 10)).rejects.toMatchObject({ kind: 'Changed', uri: A })
+    await expect(careless.get(A, { known: meta })).rejects.toMatchObject({ kind: 'Changed', uri: A })
+    await source.close()
+    expect(careless.stats().memory.blocks).toBe(0)
+    expect(inner.named('open')).toHaveLength(inner.named('close').length)
+  })
+
   test('a known version under another name is for the store to judge', async () => {
     const { inner, store, meta } = await setUp(100)
     await inner.put('mem://b', pattern(200, 3))
@@ -270,6 +283,18 @@ describe('trustFor', () => {
     await (await early).close()
     expect(same(await readObject(slow, A), pattern(100, 2))).toBe(true)
     await store.close()
+  })
+
+  test('nor is one that comes while the object is deleted', async () => {
+    const { inner, store } = await clocked(Infinity)
+    const { opened, open } = gate()
+    inner.before = call => call.name === 'delete' ? opened : undefined
+    const deleting = store.delete(A)
+    await settled()
+    expect(await readObject(store, A)).toHaveLength(100) // it is still there
+    open()
+    await deleting
+    await expect(store.open(A)).rejects.toMatchObject({ kind: 'NotFound' })
   })
 
   test('what turns out to be gone is trusted no longer', async () => {
@@ -432,6 +457,50 @@ describe('many at once', () => {
     expect(calledOff).toBe(3)
     expect(into.every(byte => byte === 0)).toBe(true)
     expect(inner.named('read')).toHaveLength(4)
+  })
+
+  test('nothing is written into the memory of a reader that has failed, whatever arrives when', async () => {
+    for (let ticks = 0; ticks < 25; ticks++) {
+      const { inner, store, meta } = await setUp(8 * KB)
+      const capable = cached({ ...inner, capabilities: { ...inner.capabilities, idealRange: 4 * KB } }, { blockSize: 4 * KB })
+      const { opened, open } = gate()
+      inner.before = async call => {
+        if (call.name !== 'read') return
+        await opened
+        if (call.offset === 0) throw new MillraceError('Unavailable', 'down')
+        for (let i = 0; i < ticks; i++) await undefined
+      }
+      const source = await capable.open(A, { known: meta })
+      const into = new Uint8Array(8 * KB)
+      const after = source.read(0, into).catch(() => into.slice())
+      await settled()
+      open()
+      const whenItFailed = await after as Uint8Array
+      await settled()
+      expect(same(into, whenItFailed)).toBe(true)
+      await source.close()
+      await store.close()
+    }
+  })
+
+  test('bytes that come after everybody has left are not kept for nobody', async () => {
+    const { inner, meta } = await setUp(4 * KB)
+    const { opened, open } = gate()
+    // A source that hears neither of signals nor of being closed.
+    const deaf = cached({
+      ...inner,
+      open: async (uri, options) => ({ ...await inner.open(uri, options), read: async (_: number, into: Uint8Array) => { await opened; into.fill(1) }, close: async () => undefined })
+    }, { blockSize: 4 * KB })
+    const controller = new AbortController()
+    const source = await deaf.open(A, { known: meta })
+    const reading = readRange(source, 0, 10, controller.signal)
+    await settled()
+    controller.abort(new Error('stop'))
+    await expect(reading).rejects.toThrow('stop')
+    await source.close()
+    open()
+    await settled()
+    expect(deaf.stats().memory).toMatchObject({ bytes: 0, blocks: 0 })
   })
 
   test('a block that is thrown out while others wait for it reaches them all the same', async () => {

@@ -281,7 +281,9 @@ describe('versions', () => {
     const { store, stores } = await apart(pattern(1000, 1), pattern(1000, 2))
     const source = await store.open(A)
     ;(stores[0] as ScriptedStore).before = failing('Unavailable', 'read')
+    await store.stat('mem://other') // so that the first endpoint is asked first
     await expect(readRange(source, 0, 10)).rejects.toMatchObject({ kind: 'Unavailable' })
+    expect(stores.map(each => each.named('open').length)).toEqual([1, 1])
     ;(stores[0] as ScriptedStore).before = () => undefined
     expect(same(await readRange(source, 0, 10), pattern(1000, 1).subarray(0, 10))).toBe(true)
     await source.close()

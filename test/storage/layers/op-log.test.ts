@@ -11,6 +11,7 @@ import { rowParser, timeOf, writeRow, type OpLogRow } from '../../../src/storage
 import { memoryStore } from '../../../src/storage/memory.js'
 import type { Store } from '../../../src/store.js'
 import { storeConformance } from '../../../src/testing/store.js'
+import { mulberry } from './random.js'
 import { gate, pattern, readObject, scripted, settled } from './scripted-store.js'
 
 const A = 'mem://a'
@@ -213,6 +214,20 @@ describe('where it goes', () => {
       }
     }
   })
+})
+
+test('a target that fails does not make what compresses wait for ever', async () => {
+  const memory = memoryStore()
+  const target: Store = {
+    ...memory,
+    createWriter: async uri => ({ ...await memory.createWriter(uri), write: () => Promise.reject(new MillraceError('Limit', 'full')) })
+  }
+  const log = opLog('mem://log', { store: target, compression: 'gzip' })
+  const random = mulberry(9)
+  for (let i = 0; i < 60_000; i++) log.ended({ ...record(i), uri: `mem://${random()}${random()}` })
+  await expect(log.flush()).rejects.toMatchObject({ kind: 'Limit' })
+  await expect(log.close()).rejects.toMatchObject({ cause: { kind: 'Limit' } })
+  expect(log.stats()).toMatchObject({ waiting: 0 })
 })
 
 describe('a log that is slower than the store', () => {

@@ -1,4 +1,5 @@
 import { createServer as createHttpServer } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { isTransportFailure, type BodyTarget, type Exchange, type ReplyHead, type Transport, type TransportFailure } from '../../../src/storage/remote/http.js'
@@ -91,9 +92,10 @@ const right = (socket: Socket): void => {
   socket.write(head(BODY.length))
   socket.write(BODY)
 }
-const idle = (): Promise<void> => new Promise(resolve => { setTimeout(resolve, 20) })
+/** Long enough for what was sent to arrive. */
+const idle = (): Promise<unknown> => delay(20)
 async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 500 && !condition(); i++) await new Promise(resolve => { setTimeout(resolve, 5) })
+  for (let i = 0; i < 500 && !condition(); i++) await delay(5)
   expect(condition()).toBe(true)
 }
 
@@ -127,6 +129,11 @@ describe('a request', () => {
     expect(reply?.header('x-goog-hash')).toBe('crc32c=a, md5=b')
     expect(reply?.header('constructor')).toBeUndefined()
     expect(reply?.header('x-other')).toBeUndefined()
+  })
+
+  test('gets every byte of a header back as one character', async () => {
+    const { origin } = await peer(socket => socket.write(Buffer.from(head(0, 'X-All: \x80\x85\x9f\xa0\xe9\xff!\r\n'), 'latin1')))
+    expect((await get(await connect(), origin, 0)).reply?.header('x-all')).toBe('\x80\x85\x9f\xa0\xe9\xff!')
   })
 
   test('hears nothing of informational replies', async () => {
@@ -279,6 +286,16 @@ describe('what breaks', () => {
     expect(error.cause).toMatchObject({ code: 'ECONNREFUSED' })
   })
 
+  test('because of options that nobody can connect with fails at once, and leaves nothing', async () => {
+    const transport = await connect({ connectTimeout: 20, connections: 1, connect: { localAddress: 'nowhere' } })
+    for (let i = 0; i < 3; i++) {
+      const { exchange } = exchangeOf('http://127.0.0.1:1', 1)
+      await expect(transport.send(exchange, { signal: new AbortController().signal })).rejects.toThrow(/Invalid IP address/)
+    }
+    await new Promise(resolve => { setTimeout(resolve, 40) }) // a timer that was left would throw
+    await transport.close()
+  })
+
   test('because there is no such host is a failure to connect', async () => {
     const lookup = (_name: string, _: object, done: (error: Error) => void): void => done(Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' }))
     expect(await failure(get(await connect({ connect: { lookup } }), 'http://nowhere.example', 10))).toMatchObject({ phase: 'connect', cause: { code: 'ENOTFOUND' } })
@@ -353,7 +370,14 @@ describe('what breaks', () => {
 
   for (const [what, answer] of [
     ['something else', 'hello\r\n\r\n'], ['a head that does not end', `HTTP/1.1 200 OK\r\n${'x-much: '.padEnd(1000, 'y')}\r\n`.repeat(40)],
-    ['a chunk that has no size', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc'], ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc']
+    ['a chunk that has no size', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc'], ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc'],
+    ['a space before a colon', 'HTTP/1.1 200 OK\r\nContent-Length : 3\r\n\r\nabc'], ['a folded header', 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n 0\r\n\r\nabc'],
+    ['a line that is no header', 'HTTP/1.1 200 OK\r\nTrans\r\nfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n'],
+    ['an end of line in a header', 'HTTP/1.1 200 OK\r\nX-Other: 1\rContent-Length: 4\r\nContent-Length: 3\r\n\r\nabc'],
+    ['a zero byte in a header', 'HTTP/1.1 200 OK\r\nX-Other: \0\r\nContent-Length: 3\r\n\r\nabc'],
+    ['lines that end in two ways', 'HTTP/1.1 200 OK\r\nX-Other: 1\r\n\nContent-Length: 3\r\n\r\nabc'],
+    ['an end of line in the size of a chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r3\r\nabc\r\n0\r\n\r\n'],
+    ['a head that is too long, though it came at once', `HTTP/1.1 200 OK\r\nX-Other: ${'y'.repeat(20_000)}\r\nContent-Length: 3\r\n\r\nabc`]
   ] as const) {
     test(`because of ${what} is not HTTP`, async () => {
       const { origin } = await peer(socket => { socket.write(answer) })

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import type { RemoteStore } from '../../../src/storage/remote/remote-store.js'
 import { locateS3 } from '../../../src/storage/s3/name.js'
 import { checkS3Options, type S3StoreOptions } from '../../../src/storage/s3/options.js'
+import { socketTransport } from '../../../src/storage/remote/socket-transport.js'
 import { s3Service } from '../../../src/storage/s3/service.js'
 import type { HttpRequest } from '../../../src/storage/remote/http.js'
 import { startS3Fake, type FakeRequest, type S3Fake, type S3FakeOptions } from '../../servers/s3-fake.js'
@@ -210,7 +211,7 @@ describe('endpoints', () => {
 
   async function requestFor(options: S3StoreOptions, bucket = 'bkt', env: Record<string, string> = {}): Promise<HttpRequest> {
     const service = s3Service(checkS3Options({ region: 'eu-west-1', credentials: KEYS, ...options }, env))
-    const reader = await service.reader()
+    const reader = await service.reader(socketTransport())
     return reader.request(locateS3(`s3://${bucket}/a b`, 'open', 'object'), { first: 0, last: 9 }, '"v"', new AbortController().signal)
   }
 
