@@ -56,7 +56,7 @@ export async function filesAccess(params: ReadFilesParams, signal: AbortSignal):
     try {
       return await use(await file)
     } catch (error) {
-      await file.catch(() => kept.delete(listed.uri))
+      await file.catch(() => { if (kept.get(listed.uri) === file) kept.delete(listed.uri) }) // it may have been opened anew
       throw error
     } finally {
       await release(listed.uri)

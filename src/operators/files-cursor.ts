@@ -214,7 +214,7 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
       leave()
       return [...elements]
     } catch (error) {
-      if (signal.aborted) throw error
+      if (signal.aborted || (onChanged !== 'fail' && isMillraceError(error, 'Changed'))) throw error
       if (ordinals.length > 1) {
         single = ordinals.length
         return fetch(reader, count, 1)
@@ -293,6 +293,11 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
       }
     }
   }
+  /** What is lost of this file keeps its ordinals, if they are known: other shards may have read it. */
+  const passRest = (): void => {
+    if (!selecting || opened === undefined) return
+    passed = Math.max(passed, base + (countOf({ fragments: opened.reader.fragments.slice(place.fragment) }) ?? 0))
+  }
   /** Goes on after a change as the policy says, where it says so. */
   const afterChange = async (): Promise<boolean> => {
     if (onChanged === 'fail' || files === undefined || (rereading && ++rereads > REREADS)) return false
@@ -303,7 +308,10 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
       base = passed = fileBase
       forget()
       await closeFile().catch(() => undefined)
-    } else await toNextFile().catch(() => undefined)
+    } else {
+      passRest()
+      await toNextFile().catch(() => undefined)
+    }
     return true
   }
   /** After an error: behind the record if the format says where that is, else the next file. */
@@ -313,7 +321,7 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
     if (!signal.aborted && files !== undefined) {
       const behind = (error as { next?: Json } | null)?.next
       if (behind === undefined) {
-        if (selecting && opened !== undefined) passed = Math.max(passed, base + (countOf(opened.reader) ?? 0))
+        passRest()
         await toNextFile().catch(() => undefined)
       } else {
         // Rows of a table have their ordinals whatever is lost before them; a damaged record has none.

@@ -66,7 +66,7 @@ export function asTableReader(reader: FormatReader<unknown>): TableReader | unde
 }
 
 /** Number of elements of a file, when all its fragments tell. */
-export function countOf(reader: FormatReader<unknown>): number | undefined {
+export function countOf(reader: Pick<FormatReader<unknown>, 'fragments'>): number | undefined {
   let count = 0
   for (const fragment of reader.fragments) {
     if (fragment.count === undefined) return undefined

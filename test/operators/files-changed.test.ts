@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { Dataset } from '../../src/dataset.js'
 import { MillraceError } from '../../src/errors.js'
+import type { Format } from '../../src/format.js'
 import { memoryStore } from '../../src/storage/memory.js'
 import type { ByteSource, ObjectMeta, OpenOptions, Store } from '../../src/store.js'
 import { operatorConformance } from '../../src/testing/operator.js'
@@ -126,6 +127,74 @@ describe('a file that is replaced while a pass reads it', () => {
     }
     await expect(read(state.store).toArray()).rejects.toMatchObject({ kind: 'Changed', uri: 'mem://d/c.tfrecord' })
     expect(state.opened.every(known => known !== undefined)).toBe(true)
+  })
+})
+
+describe('a file with access by ordinal that is replaced while a shard of it is read', () => {
+  /** Three files of 400 records; the second is replaced when it is read from its middle on. */
+  async function counted(): Promise<Store> {
+    const state = strictStore()
+    const put = (name: string): Promise<unknown> => state.store.put(`mem://d/${name.toLowerCase()}.bin`, new TextEncoder().encode(Array.from({ length: 400 }, (_, i) => `${name}-${i}`.padEnd(20)).join('')))
+    for (const name of ['a', 'b', 'c']) await put(name)
+    let done = false
+    state.beforeRead = async (uri, at) => {
+      if (done || uri !== 'mem://d/b.bin' || at < 4000) return
+      done = true
+      await put('B')
+    }
+    return state.store
+  }
+  const shard = (store: Store, onChanged: 'reread' | 'skip', of: number, index: number): Promise<string[]> =>
+    Dataset.fixedLengthRecords('mem://d/*.bin', { store, recordBytes: 20, readBytes: 200, onChanged }).shard(of, index).map(text).map(line => line.trim()).toArray()
+  const every = (name: string, of: number, first: number): string[] => Array.from({ length: 400 }, (_, i) => i).filter(i => i % of === first).map(i => `${name}-${i}`)
+
+  test('is read again from the element on that was wanted next, with onChanged reread', async () => {
+    const got = await shard(await counted(), 'reread', 3, 1)
+    const old = got.filter(line => line.startsWith('b-')).length
+    expect(old).toBeGreaterThan(0)
+    // The ordinals of the files begin at 0, 400 and 800.
+    expect(got).toEqual([...every('a', 3, 1), ...every('b', 3, 0).slice(0, old), ...every('B', 3, 0).slice(old), ...every('c', 3, 2)])
+  })
+
+  test('has its rest left out, and the next file has the ordinals that it would have had, with onChanged skip', async () => {
+    for (const step of [1, 3]) {
+      const got = await shard(await counted(), 'skip', step, step === 1 ? 0 : 1)
+      const old = got.filter(line => line.startsWith('b-')).length
+      expect(old).toBeGreaterThan(0)
+      expect(got).toEqual([...every('a', step, step === 1 ? 0 : 1), ...every('b', step, 0).slice(0, old), ...every('c', step, step === 1 ? 0 : 2)])
+    }
+  })
+})
+
+describe('a file of several fragments with counts', () => {
+  const format: Format<string> = {
+    name: 'halves', extensions: ['halves'],
+    async open(source) {
+      return {
+        fragments: [{ count: 5 }, { count: 5 }],
+        async *read(fragment) {
+          if (source.uri === 'mem://b.halves' && fragment === 1) throw new Error('a damaged half')
+          yield { elements: Array.from({ length: 5 }, (_, i) => `${source.uri.slice(6, 7)}-${fragment * 5 + i}`), next: 1 }
+        }
+      }
+    }
+  }
+
+  test('has all its ordinals when the last one fails', async () => {
+    const store = memoryStore()
+    for (const name of ['a', 'b', 'c']) await store.put(`mem://${name}.halves`, new Uint8Array(1))
+    const iterator = Dataset.fromFiles('mem://*.halves', { store, format }).shard(4, 0).iterator()
+    const got: unknown[] = []
+    for (let done = false; !done;) {
+      try {
+        const result = await iterator.next()
+        done = result.done === true
+        if (!done) got.push(result.value)
+      } catch (error) {
+        got.push((error as Error).message.includes('a damaged half'))
+      }
+    }
+    expect(got).toEqual(['a-0', 'a-4', 'a-8', 'b-2', true, 'c-0', 'c-4', 'c-8'])
   })
 })
 

@@ -68,11 +68,6 @@ export interface CachedStore extends Store {
   close(): Promise<void>
 }
 
-/** Time, so that tests can do without it. */
-export interface CacheClock {
-  now(): number
-}
-
 /**
  * Keeps what is read of a store: blocks of objects, by URI, version and size, those that were used last.
  *
@@ -86,7 +81,7 @@ export interface CacheClock {
  *
  * @throws TypeError, RangeError for options that cannot be
  */
-export function cached(store: Store, options: CacheOptions = {}, clock: CacheClock = performance): CachedStore {
+export function cached(store: Store, options: CacheOptions = {}, clock: { now(): number } = performance): CachedStore {
   const { memoryBytes, blockSize, directory, trustFor, ...ofDisk } = resolveOptions(options)
   let tier: DiskTier | undefined
   let opening: Promise<DiskTier | undefined> | undefined

@@ -129,6 +129,12 @@ export function hedged(transport: Transport, config: Pick<PoolConfig, 'hedge' | 
         },
         set received(count) {
           if (winner === own) exchange.received = count
+        },
+        get queued() {
+          return exchange.queued === true
+        },
+        set queued(waits) {
+          if (own === first) exchange.queued = waits // a second one may find a connection later, or never
         }
       }, { signal: own.signal, fresh }).then(() => {
         if (!own.signal.aborted && controllers.length < CONTROLLERS) controllers.push(own)

@@ -2,7 +2,6 @@ import { isMillraceError } from '../../errors.js'
 import type { ByteSource, Store } from '../../store.js'
 import { sharedController } from '../../util/abort.js'
 import { checkInteger, checkOptions } from '../../util/check.js'
-import type { Surroundings } from '../remote/reader.js'
 import { systemSurroundings } from '../remote/surroundings.js'
 import { histogram, type Histogram, type HistogramSummary } from './histogram.js'
 import { inOrderOfStart } from './op-log-order.js'
@@ -72,7 +71,7 @@ export async function replayOpLog(
   log: string | AsyncIterable<OpLogRow> | Iterable<OpLogRow>,
   store: Store,
   options: ReplayOptions = {},
-  surroundings: Pick<Surroundings, 'now' | 'sleep'> = systemSurroundings
+  surroundings: { now(): number; sleep(milliseconds: number, signal: AbortSignal): Promise<void> } = systemSurroundings
 ): Promise<ReplaySummary> {
   const { from, speed, concurrency, remap, writes, signal } = resolveOptions(options)
   const stop = sharedController()

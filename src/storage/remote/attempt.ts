@@ -37,7 +37,8 @@ export class Attempt implements Exchange {
     if (read.trace !== undefined) read.trace.firstByte ??= this.head
     this.#reply = reply
     try {
-      const verdict = this.#verdict = checkReply(this.#service, reply, read.expectation(this.#range))
+      const checked = checkReply(this.#service, reply, read.expectation(this.#range))
+      const verdict = this.#verdict = checked.is === 'bytes' && checked.length > 0 && read.saysEmpty ? { is: 'words', fault: this.#contradiction(checked.length), room: 0 } : checked
       if (verdict.is === 'bytes') {
         this.#body = read.place(verdict, () => this.#service.checksumsOf(reply))
         return { into: this.#body, beyond: 'refuse' }
@@ -65,6 +66,7 @@ export class Attempt implements Exchange {
     }
     if (read.isDoubtful(verdict)) {
       const size = received
+      if (size > 0 && read.saysEmpty) return this.#contradiction(size)
       if (verdict.length >= 0 && size !== verdict.length) return lie('ShortRead', `the reply ended after ${size} of ${verdict.length} bytes`, reply.status)
       read.begin({ size, version: verdict.version, whole: true }, () => this.#service.checksumsOf(reply))
       read.target?.set((this.#body as Uint8Array).subarray(0, size))
@@ -118,6 +120,12 @@ export class Attempt implements Exchange {
       return { ...fault, again: true }
     }
     return fault
+  }
+
+  /** The server has said that the object is empty, and now it is not. One of the two is wrong, or there is another object: it is asked anew. */
+  #contradiction(length: number): Fault {
+    this.#read.plain = false
+    return lie('WrongRange', `the server says that the object is empty, and sends ${length} bytes of it`, (this.#reply as ReplyHead).status)
   }
 
   #text(): string {

@@ -102,6 +102,11 @@ export class Reading implements Watched {
     return { first: this.offset + this.done, last: this.offset + this.length - 1 }
   }
 
+  /** There is no first byte, the server has said: it is asked without a range only for the version. */
+  get saysEmpty(): boolean {
+    return this.plain && this.length < 0 && this.first?.want !== Infinity
+  }
+
   /** What a reply to that has to be. */
   expectation(range: RangeAsk | undefined): Asked {
     const { first, length, size, version } = this

@@ -51,7 +51,7 @@ export async function webServer(manners: Partial<Manners> = {}): Promise<WebServ
   return self
 }
 
-function answer(self: Manners, { method, headers: asked }: IncomingMessage, response: ServerResponse): void {
+export function answer(self: Manners, { method, headers: asked }: IncomingMessage, response: ServerResponse): void {
   const { bytes, etag, modified } = self
   const headers: Record<string, string> = {
     'content-type': 'application/x-test', ...(etag === undefined ? {} : { etag }), ...(modified === undefined ? {} : { 'last-modified': modified.toUTCString() }), ...self.headers

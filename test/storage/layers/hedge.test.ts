@@ -71,6 +71,22 @@ function make(reply: (ordinal: number) => Reply, config: Partial<typeof CONFIG> 
   return { time, origin, hedges, transport: hedged(origin, { ...CONFIG, ...config }, time, hedge => hedges.push(hedge)) }
 }
 
+test('a request that waits for a connection is known to wait: that is not the fault of the peer', async () => {
+  const seen: unknown[] = []
+  const sent: Exchange = exchange()
+  const transport = hedged({
+    async send(inner) {
+      inner.queued = true
+      seen.push(sent.queued)
+      inner.queued = false
+      seen.push(sent.queued)
+    },
+    close: async () => undefined
+  }, CONFIG, virtualTime())
+  await send(transport, sent)
+  expect(seen).toEqual([true, false])
+})
+
 describe('a request whose answer is late', () => {
   test('is sent again over a fresh connection, and the first answer counts', async () => {
     const { time, origin, transport, hedges } = make(ordinal => (ordinal === 0 ? { head: 1000, byte: 1 } : { head: 10, byte: 2 }))

@@ -249,6 +249,51 @@ test(`${CASES} replies that are damaged are read as Node reads them, or fail`, a
   expect(agreed).toBeGreaterThan(CASES / 10)
 }, 120_000 * FACTOR)
 
+test(`${CASES} requests over few connections, given up, kept waiting and wanting fresh ones, all end, and the transport closes`, async () => {
+  const random = seededRandom(SEED + 3)
+  const wrong: string[] = []
+  const made = Array.from({ length: 40 }, (_, n) => reply(random, n)).filter(one => one.method === 'GET')
+  for (const [n, one] of made.entries()) scripts.set(`/some/${n}`, { pieces: cut(random, one.bytes), then: one.framing === 'close' ? 'end' : pick(random, 'keep', 'keep', 'end') })
+  for (const [n, one] of made.entries()) scripts.set(`/broken/${n}`, { pieces: cut(random, one.bytes.subarray(0, one.bytes.length >> 1)), then: pick(random, 'end', 'reset', 'keep') })
+  for (let round = 0; round < CASES / 80; round++) {
+    const few = socketTransport({ connections: 1 + upTo(random, 2), keepAlive: pick(random, 1, 4000) })
+    const closes = round % 3 === 2
+    const all = Array.from({ length: 80 }, async () => {
+      const n = upTo(random, made.length - 1)
+      const { body } = made[n] as Made
+      const broken = random() < 0.3
+      const controller = new AbortController()
+      const inBegin = random() < 0.1
+      const memory = new Uint8Array(body.length)
+      let settled: Uint8Array | undefined
+      if (broken || random() < 0.3) setTimeout(() => controller.abort(new Error('gave up')), random() * 30)
+      for (let k = upTo(random, 20); k > 0; k--) await turn()
+      const exchange: Exchange = {
+        request: { method: 'GET', origin, path: `/${broken ? 'broken' : 'some'}/${n}`, headers: {} }, received: 0,
+        begin() {
+          if (settled !== undefined) wrong.push(`${round}: begun after the end`)
+          if (inBegin) controller.abort(new Error('gave up'))
+          return { into: memory, beyond: 'refuse' }
+        }
+      }
+      const error = await few.send(exchange, { signal: controller.signal, fresh: random() < 0.3 }).then(() => undefined, (reason: unknown) => reason as Error)
+      settled = memory.slice()
+      if (error === undefined && !broken && Buffer.compare(memory, body) !== 0) wrong.push(`${round}: other bytes`)
+      if (error !== undefined && error.message !== 'gave up' && !isTransportFailure(error)) wrong.push(`${round}: ${String(error)}`)
+      if (error !== undefined && !broken && isTransportFailure(error) && !closes && error.phase !== 'headers') wrong.push(`${round}: ${error.phase} ${error.message}`)
+      return () => Buffer.compare(memory, settled as Uint8Array) === 0
+    })
+    if (closes) {
+      for (let k = upTo(random, 30); k > 0; k--) await turn()
+      await few.close()
+    }
+    const checks = await Promise.all(all)
+    await few.close()
+    for (const isSame of checks) if (!isSame()) wrong.push(`${round}: written after the end`)
+  }
+  expect(wrong).toEqual([])
+}, 120_000 * FACTOR)
+
 test('no connection is left', async () => {
   await transport.close()
   for (let i = 0; i < 500 && sockets.size > 0; i++) await turn()

@@ -131,6 +131,17 @@ describe('an empty object', () => {
     expect(transport.sent).toHaveLength(1)
   })
 
+  for (const [what, headers] of [['a length', { 'content-length': '10' }], ['chunks', { 'transfer-encoding': 'chunked' }]] as const) {
+    test(`has no bytes, whatever the server then sends with ${what}`, async () => {
+      const ten = { status: 200, headers: { etag: V1, ...headers }, body: new Uint8Array(10) }
+      const { result, begun, transport } = await readFirst({}, (right, n) => (n === 1 ? ten : right), empty)
+      expect(result).toEqual({ head: { size: 0, version: V1, checksums: {} }, length: 0 })
+      expect(begun).toHaveLength(1)
+      // The server has contradicted itself: it is asked anew, from the first question on.
+      expect(transport.sent.map(({ range }) => range)).toEqual(['bytes=0-3999', undefined, 'bytes=0-3999', undefined])
+    })
+  }
+
   test('is not an object that has bytes after all', async () => {
     const { error } = await readFirst({}, () => ({ status: 416, headers: { 'content-range': 'bytes */10000' } }))
     expect(error).toMatchObject({ kind: 'WrongRange', attempts: 3 })

@@ -53,11 +53,11 @@ describe('options of an S3 store', () => {
   test('reach the SDK', () => {
     const { config } = checkS3Options({ region: 'r', profile: 'p', dualstack: true, fips: false, accelerate: true, pool: { poolSize: 7 }, ranges: { connectTimeout: 123 } }, {})
     expect(config).toMatchObject({ region: 'r', profile: 'p', useDualstackEndpoint: true, useFipsEndpoint: false, useAccelerateEndpoint: true })
-    expect(config.requestHandler).toMatchObject({ connectionTimeout: 123, httpsAgent: { maxSockets: 7 } })
+    expect(config['requestHandler']).toMatchObject({ connectionTimeout: 123, httpsAgent: { maxSockets: 7 } })
   })
 
   test('write buckets into the path where the server is not Amazon\'s', () => {
-    const styles = (options: S3StoreOptions, env: Record<string, string> = {}): unknown => checkS3Options(options, env).config.forcePathStyle
+    const styles = (options: S3StoreOptions, env: Record<string, string> = {}): unknown => checkS3Options(options, env).config['forcePathStyle']
     expect(styles({ endpoint: 'http://localhost:9000' })).toBe(true)
     expect(styles({ endpoint: 'https://amazonaws.com.example.org' })).toBe(true)
     expect(styles({ endpoint: 'https://s3.us-east-2.amazonaws.com' })).toBe(false)
