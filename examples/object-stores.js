@@ -16,14 +16,15 @@ const records = Array.from({ length: 400 }, (_, i) => encodeExample({ x: new Flo
 await writeTfrecord('mem://train/new-{0..3}.tfrecord', records, { store: bucket })
 for (const k of [0, 1, 2, 3]) await rename(`mem://train/new-${k}.tfrecord`, `mem://train/part-${k}.tfrecord`, { store: bucket })
 
-const server = createServer(async (request, response) => {
-  const { bytes } = await get(`mem:/${request.url}`, { store: bucket }).catch(() => ({ bytes: undefined }))
-  if (bytes === undefined) return response.writeHead(404).end()
+async function answer(request, response) {
+  const { bytes } = await get(`mem:/${request.url}`, { store: bucket })
   const [, from = 0, to = bytes.length - 1] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? []
   const part = bytes.subarray(Number(from), Number(to) + 1)
   const headers = { etag: `"${bytes.length}"`, 'content-range': `bytes ${from}-${Number(from) + part.length - 1}/${bytes.length}` }
   response.writeHead(206, { ...headers, 'content-length': part.length }).end(part)
-}).listen(0, '127.0.0.1')
+}
+const server = createServer((request, response) => void answer(request, response).catch(() => response.writeHead(404).end()))
+server.listen(0, '127.0.0.1')
 await once(server, 'listening')
 const web = `http://127.0.0.1:${server.address().port}/train`
 

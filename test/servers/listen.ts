@@ -16,8 +16,8 @@ export interface Listener {
   close(): Promise<void>
 }
 
-/** @param idle milliseconds after which a connection without requests is closed */
-export async function listen(serve: (request: IncomingMessage, response: ServerResponse) => Promise<void>, idle = 5000): Promise<Listener> {
+/** @param idle milliseconds after which a connection without requests is closed @param wanted the port, or 0 for any that is free */
+export async function listen(serve: (request: IncomingMessage, response: ServerResponse) => Promise<void>, idle = 5000, wanted = 0): Promise<Listener> {
   const timers = makeTimers()
   const sockets = new Map<Socket, number>()
   const idling = new Map<Socket, NodeJS.Timeout>()
@@ -44,7 +44,7 @@ export async function listen(serve: (request: IncomingMessage, response: ServerR
   })
   // Clients that break off are what tests are about.
   server.on('clientError', (_, socket) => socket.destroy())
-  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
+  await new Promise<void>((resolve) => { server.listen(wanted, '127.0.0.1', resolve) })
   const { port } = server.address() as AddressInfo
   return {
     url: `http://127.0.0.1:${port}`, port, timers,

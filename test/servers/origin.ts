@@ -51,6 +51,8 @@ export interface OriginOptions {
   readonly plan?: OriginPlan
   /** Idle connections are closed after so many milliseconds. @default 5000 */
   readonly idle?: number
+  /** @default any that is free */
+  readonly port?: number
 }
 
 export interface Origin {
@@ -120,7 +122,7 @@ export async function startOrigin(options: OriginOptions = {}): Promise<Origin> 
     }
   }
 
-  const listener = await listen(serve, options.idle)
+  const listener = await listen(serve, options.idle, options.port)
   return {
     url: listener.url, port: listener.port, log, connections: listener.connections, put,
     bytes: (object) => objects.get(object)?.bytes ?? new Uint8Array(),
@@ -180,7 +182,7 @@ function headersOf({ dialect, headers, range }: OriginRequest, version: Version)
       const sum = sumsOf(version).md5
       return {
         ...common, 'x-ms-version': '2024-11-04', 'x-ms-request-id': 'r', 'x-ms-blob-type': 'BlockBlob', 'x-ms-server-encrypted': 'true',
-        ...(range === undefined ? { 'content-md5': sum } : { 'x-ms-blob-content-md5': sum })
+        ...(range === undefined ? { 'content-md5': sum } : { 'x-ms-blob-content-md5': sum, ...rangeMd5(headers, range, version.bytes) })
       }
     }
     case 'gcs': {
@@ -192,6 +194,13 @@ function headersOf({ dialect, headers, range }: OriginRequest, version: Version)
     }
     case 'http': return common
   }
+}
+
+/** The MD5 of a range, for those who ask for it. */
+function rangeMd5(headers: OriginRequest['headers'], range: string, bytes: Uint8Array): Record<string, string> {
+  const [, first = '0', last = ''] = /^bytes=(\d+)-(\d*)$/.exec(range) ?? []
+  if (headers['x-ms-range-get-content-md5'] !== 'true') return {}
+  return { 'content-md5': md5(bytes.subarray(Number(first), last === '' ? bytes.length : Number(last) + 1)).toString('base64') }
 }
 
 function sumsOf(version: Version): NonNullable<Version['sums']> {

@@ -519,3 +519,39 @@ describe('containers', () => {
     expect(await all(listContainers('mem://'))).toEqual(['mem://two/'])
   })
 })
+
+describe('arguments that cannot be', () => {
+  test('options that nobody knows are TypeErrors, and nothing is done', async () => {
+    const store = memoryStore()
+    await store.put('mem://a', bytesOf('old'))
+    await store.put('mem://b', bytesOf('new'))
+    const wrong = { store, ifAbsen: true }
+    await expect(noStore.copy('mem://b', 'mem://a', wrong)).rejects.toMatchObject({ name: 'TypeError', message: "copy: unknown option 'ifAbsen'; did you mean 'ifAbsent'?" })
+    await expect(noStore.put('mem://a', bytesOf('new'), wrong)).rejects.toThrow(TypeError)
+    expect(textOf((await noStore.get('mem://a', { store })).bytes)).toBe('old')
+    const misspelt = { store, chunksize: 3 }
+    await expect(all(noStore.readStream('mem://a', misspelt))).rejects.toThrow("readStream: unknown option 'chunksize'; did you mean 'chunkSize'?")
+    const elsewhere = { store, toStore: store }
+    await expect(noStore.get('mem://a', elsewhere)).rejects.toThrow('it belongs to copy, rename and copyPrefix')
+  })
+
+  test('what is no store is told', async () => {
+    await expect(noStore.get('mem://a', { store: 's3' as unknown as Store })).rejects.toThrow('get: store must be a store, such as s3Store({ … }) makes, got string')
+    await expect(noStore.copy('mem://a', 'mem://b', { store: memoryStore(), toStore: {} as Store })).rejects.toThrow('copy: toStore must be a store')
+  })
+
+  test.each(PLACES)('strings and other arrays are not written as something else: %s', async (_, place) => {
+    const { store, at } = await place()
+    await store.put(at('x'), bytesOf('old'))
+    for (const [value, message] of [['new', 'new TextEncoder()'], [new Float32Array(2), 'new Uint8Array(array.buffer'], [new ArrayBuffer(2), 'new Uint8Array(buffer)'], [[1, 2], 'got Array'], [7, 'got Number']] as const) {
+      const bytes = value as unknown as Uint8Array
+      await expect(noStore.put(at('x'), bytes, { store })).rejects.toThrow(message)
+      const writer = await noStore.createWriter(at('x'), { store })
+      await expect(writer.write(bytes)).rejects.toThrow(TypeError)
+      await writer.abort()
+    }
+    await store.put(at('y'), Buffer.from('a Buffer is one'))
+    expect(textOf((await noStore.get(at('x'), { store })).bytes)).toBe('old')
+    expect((await store.stat(at('y'))).size).toBe(15)
+  })
+})

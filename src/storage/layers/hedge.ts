@@ -89,7 +89,7 @@ export function hedged(transport: Transport, config: Pick<PoolConfig, 'hedge' | 
       due: start + delay,
       isAnswered: false,
       fire() {
-        if (origin.tokens < 1 || isCalm(origin)) return
+        if (origin.tokens < 1 || isCalm(origin) || exchange.queued === true) return // without a connection for one there is none for two
         origin.tokens--
         second = new AbortController()
         attempt(second, true)
@@ -134,7 +134,7 @@ export function hedged(transport: Transport, config: Pick<PoolConfig, 'hedge' | 
           return exchange.queued === true
         },
         set queued(waits) {
-          if (own === first) exchange.queued = waits // a second one may find a connection later, or never
+          if (own === first) exchange.queued = waits // the second one is not sent before that
         }
       }, { signal: own.signal, fresh }).then(() => {
         if (!own.signal.aborted && controllers.length < CONTROLLERS) controllers.push(own)
@@ -164,6 +164,12 @@ export function hedged(transport: Transport, config: Pick<PoolConfig, 'hedge' | 
       },
       set received(count) {
         exchange.received = count
+      },
+      get queued() {
+        return exchange.queued === true
+      },
+      set queued(waits) {
+        exchange.queued = waits
       }
     }, options)
   }

@@ -38,7 +38,23 @@ const NOT_TRIED = new Map([
   ['size < 0', 'then no range can fit: the next condition says so too'],
   ['bytes.whole', 'all bytes come again, of the same version'],
   ['first === undefined', 'for the compiler'],
-  ['memory.length < length', 'a mistake of the caller: tested with the reader itself']
+  ['memory.length < length', 'a mistake of the caller: tested with the reader itself'],
+  ['!(offset >= 0)', 'a mistake of the caller: tested with the reader itself'],
+  ['offset + into.length > size', 'a mistake of the caller: tested with the reader itself'],
+  ['!(first.want >= 1)', 'a mistake of the caller: tested with the reader itself'],
+  ['read.head === undefined', 'for the compiler'],
+  ['closed', 'tested in beyond.test.ts'],
+  ['read.done - read.mark >= PROGRESS', 'tested in beyond.test.ts'],
+  ['read.done < read.mark', 'tested with the reader itself'],
+  ['fault.stale === true && !read.renewed', 'tested in beyond.test.ts'],
+  ['now() + wait >= read.deadlineAt', 'tested in beyond.test.ts'],
+  ['host !== undefined && !budget.take(host)', 'tested in beyond.test.ts'],
+  ['!read.controller.signal.aborted && controllers.length < CONTROLLERS', 'saves memory'],
+  ['read.controller.signal.aborted', 'tested in matrix.test.ts, with what is slow'],
+  ['limits !== undefined', 'who may send'],
+  ['isPromise(entering)', 'who may send'],
+  ['trace !== undefined', 'statistics'],
+  ['read.attempts > 0', 'statistics']
 ])
 
 /** @type {{ file: string, line: number, text: string, killedBy?: string }[]} */

@@ -71,20 +71,28 @@ function make(reply: (ordinal: number) => Reply, config: Partial<typeof CONFIG> 
   return { time, origin, hedges, transport: hedged(origin, { ...CONFIG, ...config }, time, hedge => hedges.push(hedge)) }
 }
 
-test('a request that waits for a connection is known to wait: that is not the fault of the peer', async () => {
-  const seen: unknown[] = []
-  const sent: Exchange = exchange()
+test('a request that waits for a connection is known to wait, which is not the fault of the peer, and is not sent twice', async () => {
+  const time = virtualTime()
+  let sends = 0
   const transport = hedged({
-    async send(inner) {
-      inner.queued = true
-      seen.push(sent.queued)
+    async send(inner, { signal }) {
+      inner.queued = sends++ === 200
+      await time.sleep(inner.queued ? 1000 : 10, signal)
       inner.queued = false
-      seen.push(sent.queued)
+      inner.begin({ status: 206, header: () => undefined })
     },
     close: async () => undefined
-  }, CONFIG, virtualTime())
-  await send(transport, sent)
-  expect(seen).toEqual([true, false])
+  }, CONFIG, time)
+  const cold = exchange()
+  await time.until(send(transport, cold))
+  expect(cold.queued).toBe(false)
+  await time.until(Promise.all(Array.from({ length: 199 }, () => send(transport, exchange()))))
+  const sent: Exchange = exchange()
+  const sending = send(transport, sent)
+  expect(sent.queued).toBe(true)
+  await time.until(sending)
+  expect(sent.queued).toBe(false)
+  expect(sends).toBe(201)
 })
 
 describe('a request whose answer is late', () => {
