@@ -41,6 +41,8 @@ const STORES: { readonly [scheme: string]: () => Promise<Store> } = {
 
 /** Schemes that one store serves. */
 const SAME: { readonly [scheme: string]: string | undefined } = { '': 'file', http: 'https' }
+/** What other systems write for a scheme of ours. */
+const OTHERWISE: { readonly [scheme: string]: string | undefined } = { s3a: 's3', s3n: 's3', gcs: 'gs', abfs: 'az', abfss: 'az', wasb: 'az', wasbs: 'az', azure: 'az' }
 
 /** Variables that the stores above look at. Who changes one gets another store. */
 const VARIABLES = /^(AWS|AZURE|GOOGLE|GCLOUD|CLOUDSDK|MILLRACE|STORAGE_EMULATOR)_/
@@ -70,7 +72,7 @@ interface FormatEntry {
  * @throws MillraceError `Unsupported` when no store here serves the scheme, or this is not Node and the file is local.
  */
 export async function resolveStore(uri: string): Promise<Store> {
-  const scheme = isAzureUrl(uri) ? 'az' : SAME[schemeOf(uri)] ?? schemeOf(uri)
+  const scheme = isAzureUrl(uri) && (hasAzureCredentials() || /[?&]sig=/.test(uri)) ? 'az' : SAME[schemeOf(uri)] ?? schemeOf(uri)
   const load = own(STORES, scheme)
   if (load !== undefined) {
     const key = `${scheme} ${environment()}`
@@ -83,6 +85,7 @@ export async function resolveStore(uri: string): Promise<Store> {
   const known = schemes().map((name) => `${name}://`).join(', ')
   throw new MillraceError('Unsupported',
     `${shown}: there is no store for ${scheme}:// here; there are plain paths and ${known}. `
+    + (OTHERWISE[scheme] === undefined ? '' : `${scheme}:// is written ${OTHERWISE[scheme]}:// here. `)
     + 'For anything else, pass the option { store }', { uri: shown, operation: 'resolve' })
 }
 
@@ -221,8 +224,17 @@ function isAzureUrl(uri: string): boolean {
   return /^https:\/\/[a-z0-9]{3,24}\.blob\.core\.(windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)\//i.test(uri)
 }
 
+/** Public data need none, and a plain GET will do. */
+function hasAzureCredentials(): boolean {
+  return Object.keys(variables()).some(name => name.startsWith('AZURE_'))
+}
+
+function variables(): Readonly<Record<string, string | undefined>> {
+  return (globalThis.process as { env?: Record<string, string | undefined> } | undefined)?.env ?? {}
+}
+
 function environment(): string {
-  const { env = {} } = (globalThis.process as { env?: Record<string, string | undefined> } | undefined) ?? {}
+  const env = variables()
   return Object.keys(env).filter(name => VARIABLES.test(name)).sort().map(name => `${name}=${env[name]}`).join('\n')
 }
 

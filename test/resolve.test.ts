@@ -83,3 +83,22 @@ test('the bridge and the memory store import nothing of Node, so that a browser 
     expect(text).not.toMatch(/^import .*from '(node:|\.\/storage\/file)/m)
   }
 })
+
+describe('spellings', () => {
+  test('of other systems are told how they are written here', async () => {
+    await expect(resolveStore('s3a://bucket/key')).rejects.toThrow('s3a:// is written s3:// here')
+    await expect(resolveStore('abfss://c@account.dfs.core.windows.net/x')).rejects.toThrow('abfss:// is written az:// here')
+  })
+
+  test('of public Azure data go to a plain GET unless there is something to sign with', async () => {
+    const url = 'https://account.blob.core.windows.net/c/b'
+    const before = process.env['AZURE_STORAGE_ACCOUNT']
+    delete process.env['AZURE_STORAGE_ACCOUNT']
+    expect((await resolveStore(url)).scheme).toBe('https')
+    expect((await resolveStore(`${url}?sv=1&sig=abc`)).scheme).toBe('az')
+    process.env['AZURE_STORAGE_ACCOUNT'] = 'account'
+    expect((await resolveStore(url)).scheme).toBe('az')
+    if (before === undefined) delete process.env['AZURE_STORAGE_ACCOUNT']
+    else process.env['AZURE_STORAGE_ACCOUNT'] = before
+  })
+})

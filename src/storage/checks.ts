@@ -6,6 +6,7 @@ import type { GetOptions, ObjectMeta, WriteOptions } from '../store.js'
  * @throws RangeError for an offset that is no offset, MillraceError `OutOfRange` for a range that is not in the object.
  */
 export function checkRange(uri: string, byteLength: number, offset: number, length: number): void {
+  if (typeof length !== 'number') throw new TypeError('read: give an offset and the Uint8Array to fill; its length says how many bytes')
   if (!Number.isSafeInteger(offset) || offset < 0) {
     throw new RangeError(`read: offset must be an integer from 0 on, got ${String(offset)}`)
   }

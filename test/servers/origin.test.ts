@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import type { Fault } from './faults.js'
+import type { Faults } from './faults.js'
 import { startOrigin, type Dialect, type Origin } from './origin.js'
 import { rawGet, type RawReply } from './raw-client.js'
 
@@ -18,7 +18,7 @@ function get(dialect: Dialect = 's3', headers: Record<string, string> = {}): Pro
   return rawGet(origin.port, PATHS[dialect], { headers })
 }
 
-function faulty(fault: Fault, range = 'bytes=100-199'): Promise<RawReply> {
+function faulty(fault: Faults, range = 'bytes=100-199'): Promise<RawReply> {
   origin.setPlan(() => fault)
   return get('s3', { range })
 }
@@ -51,6 +51,17 @@ describe('without faults', () => {
     expect((await get('s3')).headers['x-amz-checksum-crc32']).toBeUndefined()
     expect((await get('s3', { 'x-amz-checksum-mode': 'ENABLED' })).headers['x-amz-checksum-crc32']).toMatch(/^[\w+/]{6}==$/)
     expect((await get('s3', { 'x-amz-checksum-mode': 'ENABLED', range: 'bytes=0-9' })).headers['x-amz-checksum-crc32']).toBeUndefined()
+  })
+
+  test('Azure gives the MD5 of a range to those who ask', async () => {
+    const md5 = createHash('md5').update(origin.bytes('b/k').subarray(10, 20)).digest('base64')
+    const { headers } = await get('azure', { 'x-ms-range': 'bytes=10-19', 'x-ms-range-get-content-md5': 'true' })
+    expect(headers['content-md5']).toBe(md5)
+    expect((await get('azure', { 'x-ms-range': 'bytes=10-19' })).headers['content-md5']).toBeUndefined()
+  })
+
+  test('a range that is none is refused', async () => {
+    for (const range of ['bytes=0-Infinity', 'bytes=-5', '0-9', 'bytes=0-1,3-4']) expect(await get('s3', { range })).toMatchObject({ status: 400 })
   })
 
   test('the log tells what was asked and what came of it', async () => {
@@ -114,7 +125,24 @@ describe('faults', () => {
     expect(other).toMatchObject({ status: 206, headers: { 'content-range': 'bytes 107-206/1000', 'content-length': '100' }, body: Buffer.from(origin.bytes('b/k').subarray(107, 207)) })
     expect(await faulty({ kind: 'otherRange' }, 'bytes=900-999')).toMatchObject({ headers: { 'content-range': 'bytes 893-992/1000' } })
     expect((await faulty({ kind: 'noContentRange' })).headers['content-range']).toBeUndefined()
+    expect(await faulty({ kind: 'otherRange', by: -7 })).toMatchObject({ headers: { 'content-range': 'bytes 93-192/1000' }, body: Buffer.from(origin.bytes('b/k').subarray(93, 193)) })
+    expect(await faulty({ kind: 'lateRange' })).toMatchObject({ headers: { 'content-range': 'bytes 107-199/1000' }, body: Buffer.from(origin.bytes('b/k').subarray(107, 200)) })
+    expect(await faulty({ kind: 'longRange' })).toMatchObject({ headers: { 'content-range': 'bytes 100-206/1000' }, body: Buffer.from(origin.bytes('b/k').subarray(100, 207)) })
     expect((await faulty({ kind: 'otherTotal' })).headers['content-range']).toBe('bytes 100-199/1001')
+    expect((await faulty({ kind: 'noTotal' })).headers['content-range']).toBe('bytes 100-199/*')
+    expect((await faulty({ kind: 'invertedRange' })).headers['content-range']).toBe('bytes 100-98/1000')
+  })
+
+  test('several at once', async () => {
+    const reply = await faulty([{ kind: 'fullBody' }, { kind: 'noVersion' }, { kind: 'finBody', after: 10 }])
+    expect(reply).toMatchObject({ status: 200, headers: { 'content-length': '1000' }, body: Buffer.from(origin.bytes('b/k').subarray(0, 10)), end: 'closed' })
+    expect(reply.headers['etag']).toBeUndefined()
+  })
+
+  test('chunks are none', async () => {
+    const { headers, body } = await faulty({ kind: 'chunked' })
+    expect(headers['transfer-encoding']).toBe('chunked')
+    expect(body.toString('latin1')).toBe(`32\r\n${good().toString('latin1', 0, 50)}\r\n32\r\n${good().toString('latin1', 50)}\r\n0\r\n\r\n`)
   })
 
   test('of content', async () => {

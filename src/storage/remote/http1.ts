@@ -101,7 +101,7 @@ export function parseHead(text: string, method: string, reused: boolean): Parsed
 }
 
 /** One header: no space before the colon, nothing folded, and no character that somebody else could take for the end of a line. */
-const FIELD = /([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*((?:[^\0\r\n]*[^\0\r\n\t ])?)[\t ]*(\r?\n)/y
+const FIELD = /([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\0\r\n]*)(\r?\n)/y
 
 /** Nothing when they cannot be read, or could be read in two ways. */
 function fieldsOf(text: string): Map<string, string> | undefined {
@@ -110,14 +110,23 @@ function fieldsOf(text: string): Map<string, string> | undefined {
   const end = text[at - 2] === '\r' ? '\r\n' : '\n' // of all lines
   while (!text.startsWith(end, at)) {
     FIELD.lastIndex = at
-    const [, written, value, ended] = FIELD.exec(text) ?? []
-    if (written === undefined || value === undefined || ended !== end) return undefined
+    const [, written, around, ended] = FIELD.exec(text) ?? []
+    if (written === undefined || around === undefined || ended !== end) return undefined
     const name = written.toLowerCase()
+    const value = trimmed(around)
     const before = fields.get(name)
     fields.set(name, before === undefined ? value : `${before}, ${value}`)
     at = FIELD.lastIndex
   }
   return at + end.length === text.length ? fields : undefined
+}
+
+/** Without spaces and tabs at its ends: only those, and in one pass, however many there are. */
+function trimmed(text: string): string {
+  let [from, to] = [0, text.length]
+  while (from < to && (text[from] === ' ' || text[from] === '\t')) from++
+  while (from < to && (text[to - 1] === ' ' || text[to - 1] === '\t')) to--
+  return text.slice(from, to)
 }
 
 /** Takes chunked framing off a body, piece by piece as it comes. */

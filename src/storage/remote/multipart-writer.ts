@@ -1,7 +1,7 @@
 import { MillraceError } from '../../errors.js'
 import type { ObjectMeta, ObjectWriter } from '../../store.js'
 import { abortable, sharedController } from '../../util/abort.js'
-import { closedError } from '../checks.js'
+import { checkBytes, closedError } from '../checks.js'
 
 /** An object that is sent in parts. Nothing of it is seen before `complete`. */
 export interface Upload<Part> {
@@ -195,6 +195,7 @@ export function multipartWriter<Part>(uri: string, service: UploadService<Part>,
   return {
     async write(bytes) {
       check('write')
+      checkBytes('write', bytes)
       return enqueue(() => take(bytes))
     },
 

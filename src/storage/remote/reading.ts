@@ -151,7 +151,7 @@ export class Reading implements Watched {
   /** The deadline is for reads of a chunk. What is read in one piece all the same has more time, at the least rate. */
   #allowance(): number {
     const { chunkSize, minRate } = this.#config
-    return this.length > chunkSize ? (this.length - chunkSize) / minRate * 1000 : 0
+    return minRate > 0 && this.length > chunkSize ? (this.length - chunkSize) / minRate * 1000 : 0
   }
 
   /** Counts bytes of a reply that may be relied on. */

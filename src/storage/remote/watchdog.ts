@@ -83,7 +83,7 @@ export function watchdog<R extends Watched>(config: RangeEngineConfig, surroundi
       clocks.received = clocks.windowReceived = exchange.received
       return undefined
     }
-    if (time - clocks.since >= rangeTimeout + asked / minRate * 1000) return 'range'
+    if (time - clocks.since >= rangeTimeout + (minRate > 0 ? asked / minRate * 1000 : 0)) return 'range'
     if (stage === 'head') return time - clocks.stageSince >= ttfbTimeout ? 'ttfb' : undefined
     if (exchange.received !== clocks.received) {
       clocks.progress = time

@@ -77,6 +77,7 @@ const STATUSES: Readonly<Record<number, Meaning>> = {
   408: { kind: 'Timeout' },
   409: BUSY,
   412: { kind: 'Changed' },
+  413: { kind: 'Limit', hint: 'the server does not take so many bytes in one request; make partSize smaller' },
   429: THROTTLED,
   501: { kind: 'Unsupported', hint: 'this server does not have that operation' },
   503: THROTTLED
@@ -149,8 +150,10 @@ export function errorOf(error: unknown, operation: string, uri: string): Millrac
     ...(status === undefined ? {} : { status }),
     ...(typeof attempts === 'number' ? { attempts } : {})
   }
-  const said = messageOf(error)
-  const what = status === undefined ? said : `${code ?? ''} (HTTP ${status})${said === '' || said === code || said === 'UnknownError' ? '' : `: ${said}`}`
+  // What is not XML, the SDK complains of; the status says more.
+  const unread = /XML parse error|Deserialization error/.test(messageOf(error))
+  const said = unread ? '' : messageOf(error)
+  const what = status === undefined ? messageOf(error) : unread ? `the server answered with status ${status}` : `${code ?? ''} (HTTP ${status})${said === '' || said === code || said === 'UnknownError' ? '' : `: ${said}`}`
   return new MillraceError(kind, `${operation} ${uri}: ${what.replace(/\.$/, '')}${hint === undefined ? '' : `; ${hint}`}`, context)
 }
 

@@ -45,6 +45,7 @@ const NOT_TRIED = new Map([
   ['read.head === undefined', 'for the compiler'],
   ['closed', 'tested in beyond.test.ts'],
   ['read.done - read.mark >= PROGRESS', 'tested in beyond.test.ts'],
+  ['read.expiry !== undefined', 'time limits of `refresh`: tested with the reader itself'],
   ['read.done < read.mark', 'tested with the reader itself'],
   ['fault.stale === true && !read.renewed', 'tested in beyond.test.ts'],
   ['now() + wait >= read.deadlineAt', 'tested in beyond.test.ts'],

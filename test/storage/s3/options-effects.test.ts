@@ -1,4 +1,6 @@
 /** Options of `s3Store` that other tests show only as far as the SDK: what a server sees of them. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -94,6 +96,19 @@ describe('errors of what is not reading', () => {
     expect((await failureOf(store.put('s3://none/k', bytesOf('x')))).message).toMatch(/there is no such bucket: check its name and the endpoint/)
     const nobody = storeOf({ endpoint: 'http://127.0.0.1:1', region: 'us-east-1', credentials: KEYS })
     expect(await failureOf(nobody.stat('s3://b/k'))).toMatchObject({ kind: 'Unavailable', message: expect.stringMatching(/check the endpoint and the network$/) })
+  })
+
+  test('do not show what the SDK thinks of a body that is no XML', async () => {
+    const proxy = createServer((request, response) => {
+      request.resume()
+      response.writeHead(413, { 'content-type': 'text/html' }).end('<html>too large<br>')
+    })
+    await new Promise<void>(resolve => proxy.listen(0, '127.0.0.1', resolve))
+    undo.push(() => new Promise(resolve => proxy.close(resolve)))
+    const store = storeOf({ endpoint: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, region: 'us-east-1', credentials: KEYS })
+    expect(await failureOf(store.put('s3://b/k', bytesOf('x')))).toMatchObject({
+      kind: 'Limit', message: 'put s3://b/k: the server answered with status 413; the server does not take so many bytes in one request; make partSize smaller'
+    })
   })
 
   test('strings are no bytes, and nothing is sent of them', async () => {
