@@ -1,4 +1,5 @@
 /** Datasets over a store of which a third of the replies are wrong: the same elements in the same order as over memory, from the beginning and from any checkpoint. */
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Dataset } from '../../src/dataset.js'
 import { memoryStore } from '../../src/storage/memory.js'
@@ -125,7 +126,7 @@ describe('over a store that fails', () => {
   test('nothing is left open', async () => {
     expect(origin.log.filter(({ fault }) => fault !== undefined).length / origin.log.length).toBeGreaterThan(0.2)
     await Promise.all(stores.map(store => store.close()))
-    for (let i = 0; i < 500 && origin.connections.open > 0; i++) await new Promise(resolve => { setTimeout(resolve, 5) })
+    for (let i = 0; i < 500 && origin.connections.open > 0; i++) await delay(5)
     expect(origin.connections.open).toBe(0)
   }, 30_000)
 })

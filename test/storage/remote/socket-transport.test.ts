@@ -292,7 +292,7 @@ describe('what breaks', () => {
       const { exchange } = exchangeOf('http://127.0.0.1:1', 1)
       await expect(transport.send(exchange, { signal: new AbortController().signal })).rejects.toThrow(/Invalid IP address/)
     }
-    await new Promise(resolve => { setTimeout(resolve, 40) }) // a timer that was left would throw
+    await delay(40) // a timer that was left would throw
     await transport.close()
   })
 
