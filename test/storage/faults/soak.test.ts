@@ -24,7 +24,7 @@ const WAITS: readonly ((random: () => number) => ProxyFault)[] = [() => ({ kind:
 
 const FACTOR = Number(process.env['MILLRACE_FUZZ'] ?? 1)
 const SEED = Number(process.env['MILLRACE_SEED'] ?? 20_261_121)
-const READS = 2500 * FACTOR
+const READS = 10_000 * FACTOR
 
 test(`${READS} reads, of which four requests in ten go wrong, bring not one wrong byte`, async () => {
   const sizes = { 'bucket/a': 1_000_000, 'bucket/b': 300_001, 'bucket/c': 70_000, 'bucket/d': 4096, 'bucket/e': 1 }
