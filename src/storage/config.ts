@@ -48,7 +48,7 @@ export interface RangeEngineConfig {
   readonly minRateWindow: number
   /** One request, all of it. Longer by the size at `minRate`. @default 30000 */
   readonly rangeTimeout: number
-  /** One read with all its retries. @default 180000 */
+  /** One read with all its retries; what is longer than `chunkSize` has more time, at `minRate`. Waiting for its turn does not count. @default 180000 */
   readonly deadline: number
   /** Requests without any progress before a read fails. @default 8 */
   readonly maxAttempts: number

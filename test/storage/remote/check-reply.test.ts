@@ -107,6 +107,12 @@ describe('another reply', () => {
   })
 })
 
+test('a service that always tells a version is not believed when it does not', () => {
+  const service = testService({ versionHeader: 'etag' })
+  expect(checkReply(service, replyHead(206, GOOD_FIRST), FIRST)).toMatchObject({ is: 'bytes' })
+  expect(checkReply(service, replyHead(206, { ...GOOD_FIRST, etag: undefined }), FIRST)).toMatchObject({ is: 'words', fault: { kind: 'WrongRange', retry: true } })
+})
+
 test('error documents are told from other bytes', () => {
   const errors = [
     '<Error><Code>InternalError</Code></Error>', '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>SlowDown</Code></Error>',

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { isMillraceError, type MillraceError } from '../../../src/errors.js'
+import { MillraceError, isMillraceError } from '../../../src/errors.js'
 import { DEFAULT_RANGES } from '../../../src/storage/config.js'
 import type { AttemptRecord, Limits, ValidatedReader } from '../../../src/storage/remote/reader.js'
 import type { ReadService, ServiceFault } from '../../../src/storage/remote/service.js'
@@ -425,6 +425,20 @@ describe('a network that fails', () => {
   test('in the middle of words is told by the words that are there', async () => {
     const setup = setUp(always(() => ({ status: 404, body: text('<Error><Code>NoSuchKey</Code>'), ends: 'body' })))
     expect(await failure(read(setup))).toMatchObject({ kind: 'NotFound', status: 404 })
+  })
+
+  test('to bring any reply at all is a ShortRead, though the transport says that all is well', async () => {
+    const transport = { send: () => Promise.resolve(), close: () => Promise.resolve() }
+    const reader = validatedReader(testService(), transport, { ...DEFAULT_RANGES, maxAttempts: 2, retryBudget: 1 }, { surroundings: testTime() })
+    const error = await failure(reader.readRange(NAME, 0, new Uint8Array(1), { size: 1, version: V1 }, { signal: never }))
+    expect(error).toMatchObject({ kind: 'ShortRead', attempts: 2 })
+  })
+
+  test('is told by a transport that makes the error itself', async () => {
+    const made = new MillraceError('Unsupported', 'not over this transport')
+    const transport = { send: () => Promise.reject(made), close: () => Promise.resolve() }
+    const reader = validatedReader(testService(), transport, { ...DEFAULT_RANGES, retryBudget: 1 })
+    await expect(reader.readRange(NAME, 0, new Uint8Array(1), { size: 1, version: V1 }, { signal: never })).rejects.toBe(made)
   })
 
   test('is told from a program that fails', async () => {
