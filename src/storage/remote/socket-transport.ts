@@ -73,6 +73,8 @@ interface OnRead {
 const LONGEST_HEAD = 16 << 10
 /** Room for what does not go to its target, in bytes. */
 const SCRATCH = 64 << 10
+/** Bytes of one read while a head is awaited: a small object comes with its head, and of a large one little is copied. */
+const HEAD_READ = 8 << 10
 /** Bytes of a body that nobody wants, after which the connection is given up instead. */
 const DROPPED_AT_MOST = 256 << 10
 
@@ -181,7 +183,9 @@ class SocketConnection implements Connection {
       return this.#left < this.#into.length - this.#received ? this.#into.subarray(this.#received, this.#received + this.#left) : this.#into.subarray(this.#received)
     }
     this.#scratch ??= new Uint8Array(SCRATCH)
-    return this.#reading === 'head' ? this.#scratch.subarray(this.#filled) : this.#scratch
+    // What is given now is used for the next read, also when a request comes in between.
+    if (this.#reading === 'nothing') return this.#scratch.subarray(0, HEAD_READ)
+    return this.#reading === 'head' ? this.#scratch.subarray(this.#filled, this.#filled + HEAD_READ) : this.#scratch
   }
 
   #took(count: number, buffer: Uint8Array): boolean {

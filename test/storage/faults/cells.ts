@@ -78,7 +78,7 @@ const TUNING: StoreTuning = {
   }
 }
 /** Short, and often: on a machine that has much to do, good replies may be late as well. */
-const SHORT = { ttfbTimeout: 120, idleTimeout: 120, minRate: 100_000, minRateWindow: 120, maxAttempts: 6 }
+const SHORT = { ttfbTimeout: 250, idleTimeout: 250, minRate: 100_000, minRateWindow: 250, maxAttempts: 6 }
 
 function tuningOf({ mode, fault }: Cell): StoreTuning {
   return {
@@ -108,7 +108,7 @@ export async function runCell(cell: Cell, origin: Origin): Promise<string | unde
   const requests = origin.logOf(object)
   const late = came.memory.some((bytes, index) => !same(bytes, before[index]))
   if (late) return 'bytes were written after the read had ended'
-  if (elapsed > 10_000) return `it took ${Math.round(elapsed)} ms`
+  if (elapsed > 30_000) return `it took ${Math.round(elapsed)} ms`
   const problem = judge(cell, came, origin, object, requests)
   return problem ?? (times === 1 && came.is === 'bytes' ? resumed(cell, requests) : undefined)
 }
@@ -129,7 +129,7 @@ const READS: ReadonlySet<Mode> = new Set(['range', 'open', 'sequence', 'split re
 async function inTime(reading: Promise<Came>): Promise<Came> {
   let timer: NodeJS.Timeout | undefined
   const hangs = new Promise<Came>((resolve) => {
-    timer = setTimeout(() => resolve({ is: 'error', error: new Error('it hangs'), memory: [] }), 15_000)
+    timer = setTimeout(() => resolve({ is: 'error', error: new Error('it hangs'), memory: [] }), 45_000)
   })
   try {
     return await Promise.race([reading, hangs])
