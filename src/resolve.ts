@@ -13,6 +13,7 @@ import type { Format } from './format.js'
 import { schemeOf, withoutSecrets } from './storage/uri.js'
 import { findObjects, type FoundObject } from './storage/patterns.js'
 import type { ByteSource, ObjectWriter, OpenOptions, RequestOptions, Store } from './store.js'
+import { environment } from './util/environment.js'
 
 /** Options are checked at the call, before the format itself is loaded. */
 export { resolveOptions as resolveFixedLengthOptions, type FixedLengthOptions } from '../formats/fixed-length/options.js'
@@ -75,7 +76,7 @@ export async function resolveStore(uri: string): Promise<Store> {
   const scheme = isAzureUrl(uri) && (hasAzureCredentials() || /[?&]sig=/.test(uri)) ? 'az' : SAME[schemeOf(uri)] ?? schemeOf(uri)
   const load = own(STORES, scheme)
   if (load !== undefined) {
-    const key = `${scheme} ${environment()}`
+    const key = `${scheme} ${environmentKey()}`
     const store = made.get(key) ?? load()
     made.set(key, store)
     store.catch(() => made.delete(key))
@@ -226,15 +227,11 @@ function isAzureUrl(uri: string): boolean {
 
 /** Public data need none, and a plain GET will do. */
 function hasAzureCredentials(): boolean {
-  return Object.keys(variables()).some(name => name.startsWith('AZURE_'))
+  return Object.keys(environment()).some(name => name.startsWith('AZURE_'))
 }
 
-function variables(): Readonly<Record<string, string | undefined>> {
-  return (globalThis.process as { env?: Record<string, string | undefined> } | undefined)?.env ?? {}
-}
-
-function environment(): string {
-  const env = variables()
+function environmentKey(): string {
+  const env = environment()
   return Object.keys(env).filter(name => VARIABLES.test(name)).sort().map(name => `${name}=${env[name]}`).join('\n')
 }
 

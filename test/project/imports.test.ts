@@ -24,7 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly values: string; readonly ty
   table: { values: 'array errors util', types: 'format types' },
   storage: { values: 'codecs errors kernels util', types: 'store types' },
   formats: { values: 'format' },
-  resolve: { values: 'errors formats storage', types: 'format store' },
+  resolve: { values: 'errors formats storage util', types: 'format store' },
   'dataset-options': { values: '', types: 'array format store' },
   files: { values: 'array operators resolve', types: 'format store types' },
   objects: { values: 'resolve storage' },

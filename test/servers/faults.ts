@@ -47,8 +47,8 @@ export type Fault =
   | { readonly kind: 'otherTotal' | 'noTotal' }
   /** No length is announced; the body ends with its last chunk. That is no lie. */
   | { readonly kind: 'chunked' }
-  /** The status and headers of a good reply, with an error in XML as its body, and so many spaces behind it. */
-  | { readonly kind: 'xmlBody'; readonly pad?: number }
+  /** The status and headers of a good reply, with an error in XML as its body. */
+  | { readonly kind: 'xmlBody' }
   /** The version is missing, or only weak. */
   | { readonly kind: 'noVersion' | 'weakVersion' }
   /** Another version and its bytes, whatever was asked for. */
@@ -165,7 +165,7 @@ function twistOnce(reply: Reply, fault: Fault): Reply {
       if (headers['content-range'] !== undefined) headers['content-range'] = headers['content-range'].replace(/\/(\d+)$/, (_, size) => `/${Number(size) + 1}`)
       return { ...reply, headers }
     case 'xmlBody': {
-      const bytes = Buffer.from('<?xml version="1.0"?><Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>' + ' '.repeat(fault.pad ?? 0))
+      const bytes = Buffer.from('<?xml version="1.0"?><Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>')
       headers['content-length'] = String(bytes.length)
       return { ...reply, headers, body: bytes }
     }

@@ -7,6 +7,7 @@ import { LONGEST_MD5_RANGE, azureReadService } from './reader.js'
 import { accountOf, parseAzureUri } from './name.js'
 import { md5Hash } from './write.js'
 import { rangeMd5Transport } from './range-md5.js'
+import { environment } from '../../util/environment.js'
 
 export type { AzureStoreOptions } from './options.js'
 export type { AzureAccessToken, AzureTokenCredential } from './credentials.js'
@@ -27,7 +28,7 @@ export type { AzureAccessToken, AzureTokenCredential } from './credentials.js'
  */
 export function azureStore(options: AzureStoreOptions = {}): RemoteStore {
   return makeAzureStore(options, {
-    variables: { ...(globalThis.process as { env?: Record<string, string | undefined> } | undefined)?.env },
+    variables: environment(),
     loadIdentity: () => import(IDENTITY)
   })
 }

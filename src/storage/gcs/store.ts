@@ -15,6 +15,7 @@ import { gcsReads } from './reads.js'
 import { sdkIdentity } from './sdk-identity.js'
 import { PART_UNIT } from './upload.js'
 import { loadUndici } from './undici.js'
+import { environment } from '../../util/environment.js'
 
 export type { GcsAccessToken } from './authorization.js'
 
@@ -125,8 +126,4 @@ function checkGcsOptions(options: GcsStoreOptions): void {
   if (options.partSize !== undefined && checkInteger('gcsStore', 'partSize', options.partSize, PART_UNIT) % PART_UNIT !== 0) {
     throw new RangeError(`gcsStore: partSize must be a multiple of 256 KiB (${PART_UNIT}), got ${options.partSize}`)
   }
-}
-
-function environment(): Environment {
-  return (globalThis.process as { env?: Environment } | undefined)?.env ?? {}
 }

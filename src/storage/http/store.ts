@@ -7,6 +7,7 @@ import { locateHttp, type HttpName } from './name.js'
 import { checkHeaders, httpReads, requestWriter } from './reads.js'
 import { followingRedirects } from './redirects.js'
 import { httpStat } from './stat.js'
+import { environment } from '../../util/environment.js'
 
 /** Options of {@link httpStore}. */
 export interface HttpStoreOptions extends StoreTuning {
@@ -47,8 +48,4 @@ export function httpStore(options: HttpStoreOptions = {}): RemoteStore {
     reader: transport => httpReads(write, renewable, followingRedirects(transport)),
     stat: (name, request, transport) => httpStat(name as HttpName, write, renewable, followingRedirects(transport), settings, systemSurroundings, request)
   }, tuning)
-}
-
-function environment(): Readonly<Record<string, string | undefined>> {
-  return (globalThis.process as { env?: Record<string, string | undefined> } | undefined)?.env ?? {}
 }

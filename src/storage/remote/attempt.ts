@@ -6,6 +6,10 @@ import { isTransportFailure, type BodyTarget, type Exchange, type HttpRequest, t
 import { PROGRESS, type Reading } from './reading.js'
 import type { RangeAsk, ReadService } from './service.js'
 
+/** Error documents are short, and begin with `<` or `{`. */
+const SUSPECT_AT_MOST = 4096
+const SUSPECT_BEGINNINGS: ReadonlySet<number | undefined> = new Set([0x3c, 0x7b])
+
 /** One request of a read, and what became of it. */
 export class Attempt implements Exchange {
   readonly request: HttpRequest
@@ -72,6 +76,14 @@ export class Attempt implements Exchange {
       read.target?.set((this.#body as Uint8Array).subarray(0, size))
       read.done = size
       return undefined
+    }
+    // An error document may come under the headers of a good reply, and by chance be as long as the range. What comes twice is the object.
+    if (received <= SUSPECT_AT_MOST && SUSPECT_BEGINNINGS.has((this.#body as Uint8Array)[0])) {
+      const text = this.#text()
+      if (looksLikeError(text) && text !== read.suspected) {
+        read.suspected = text
+        return lie('WrongRange', 'there is an error document where bytes of the object should be', reply.status)
+      }
     }
     const before = read.done
     if (verdict.announced || received === verdict.length) read.keep(verdict, received)

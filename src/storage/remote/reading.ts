@@ -58,6 +58,8 @@ export class Reading implements Watched {
   exchange: Watched['exchange']
   readonly clocks = newClocks()
   expiry: Expiry | undefined
+  /** What looked like an error document in place of bytes. */
+  suspected: string | undefined
   stopped = false
   reason: unknown
 

@@ -20,6 +20,7 @@ import type { RemoteName, RemoteService } from './service.js'
 import { systemSurroundings } from './surroundings.js'
 import { socketTransport } from './socket-transport.js'
 import { validatedReader } from './validated-read.js'
+import { environment } from '../../util/environment.js'
 
 /** A store that is reached over a network. */
 export interface RemoteStore extends Store {
@@ -174,8 +175,4 @@ export function remoteStore(service: RemoteService, options: StoreTuning = {}): 
 function exactly(bytes: Uint8Array, size: number): Uint8Array {
   if (bytes.byteLength < size) throw new RangeError(`get: allocate gave ${bytes.byteLength} bytes where ${size} are needed`)
   return bytes.byteLength === size ? bytes : bytes.subarray(0, size)
-}
-
-function environment(): Readonly<Record<string, string | undefined>> {
-  return (globalThis.process as { env?: Record<string, string | undefined> } | undefined)?.env ?? {}
 }

@@ -1,6 +1,7 @@
 import { remoteStore, type RemoteStore } from '../remote/remote-store.js'
 import { checkS3Options, type S3StoreOptions } from './options.js'
 import { s3Service } from './service.js'
+import { environment } from '../../util/environment.js'
 
 export type { S3Keys, S3StoreOptions } from './options.js'
 
@@ -13,8 +14,7 @@ export type { S3Keys, S3StoreOptions } from './options.js'
  * @throws TypeError for options that are unknown, of another type, or contradict each other; RangeError for sizes that are out of range
  */
 export function s3Store(options: S3StoreOptions = {}): RemoteStore {
-  const environment = (globalThis.process as { env?: Record<string, string | undefined> } | undefined)?.env ?? {}
-  const setting = checkS3Options(options, environment)
+  const setting = checkS3Options(options, environment())
   const { pool, ranges, adaptive } = options
   return remoteStore(s3Service(setting), { pool, ranges, adaptive })
 }

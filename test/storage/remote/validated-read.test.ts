@@ -699,3 +699,20 @@ describe('closing', () => {
     expect(await reading).toMatchObject({ kind: 'Closed' })
   })
 })
+
+describe('an error document under the headers of a good reply, just as long as the range', () => {
+  const words = text('<?xml version="1.0"?><Error><Code>InternalError</Code></Error>')
+  const hidden = (right: Scripted): Scripted => ({ ...right, body: words })
+
+  test('is not believed, and the bytes are asked for again', async () => {
+    const setup = setUp(first(hidden))
+    expect(await read(setup, 1000, words.length)).toEqual(OBJECT.slice(1000, 1000 + words.length))
+    expect(setup.records.map(({ fault }) => fault)).toEqual(['WrongRange', undefined])
+  })
+
+  test('is the object itself when it comes twice', async () => {
+    const setup = setUp(always(hidden))
+    expect(await read(setup, 1000, words.length)).toEqual(words)
+    expect(setup.records.length).toBe(2)
+  })
+})
