@@ -3,7 +3,7 @@ import { checkNumberDType, type NumberDType } from './array/dtype.js'
 import { describe } from './array/nest.js'
 import { specOf } from './array/spec.js'
 import type { BatchOptions, FilesOptions, FunctionOptions, MapOptions, PrefetchOptions, ShuffleOptions, SourceOptions, StoreOptions } from './dataset-options.js'
-import { iterate, type DatasetIterator, type IterateOptions } from './engine/iterate.js'
+import { iterate, type DatasetIterator, type IterateOptions, type IteratePlans } from './engine/iterate.js'
 import { MillraceError } from './errors.js'
 import { compileExampleParser, type ExampleSpec, type ParsedExample } from './example/index.js'
 import { assertElementSpec, assertElementSpecParams, type AssertElementSpecParams } from './operators/assert-element-spec.js'
@@ -17,6 +17,7 @@ import { fromArray, fromIterable, type GeneratorContext } from './operators/from
 import { fromTensors, fromTensorSlices, fromTensorSlicesParams } from './operators/from-tensors.js'
 import { interleave, interleaveParams, type InterleaveOptions, type InterleaveParams } from './operators/interleave.js'
 import { map } from './operators/map.js'
+import { checkDatasetOptions, options as datasetOptions, optionsOf } from './operators/options.js'
 import { paddedBatch, paddedBatchParams, type PaddedBatchOptions, type PaddedBatchParams } from './operators/padded-batch.js'
 import { parseExample } from './operators/parse-example.js'
 import { prefetch } from './operators/prefetch.js'
@@ -36,12 +37,14 @@ import { explain, nodeText, type ExplainFormat } from './plan/explain.js'
 import { fingerprint } from './plan/fingerprint.js'
 import { cardinality, nodesOf, planNode, type Planned, type PlanNode } from './plan/node.js'
 import type { ElementContext, Operator } from './plan/operator.js'
+import type { DatasetOptions } from './plan/tuning.js'
 import {
   listObjects, resolveFixedLengthOptions, resolveHdf5Options, resolveIdxOptions, resolveNpyOptions, resolveNpzOptions, resolveRawOptions, resolveTfrecordOptions,
   type FixedLengthOptions, type Hdf5Options, type IdxOptions, type NpyOptions, type NpzOptions, type RawOptions, type TfrecordOptions
 } from './resolve.js'
 import type { Cardinality, ElementSpec, Leaf, MaybePromise, NdArray } from './types.js'
 import { checkPatterns, filesParams, type ElementOption, type FilesRequest, type RowValue, type Specified, type ValueOf } from './files.js'
+import { servicesFor } from './runtime.js'
 import { checkFunction, checkInteger, checkKnob, checkOptions, checkSeed } from './util/check.js'
 import { callSite } from './util/site.js'
 
@@ -423,6 +426,14 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
   }
 
   /**
+   * How the plan up to here is run: tuning, threads, workers. Never which elements come out, or in which order. Options nearer to the end win.
+   * @example Dataset.range(8).map(x => x * x).options({ autotune: { memoryBytes: 2 ** 30 }, threading: { maxIntraOpParallelism: 8 } })
+   */
+  options(options: DatasetOptions): Dataset<T> {
+    return this.operator(datasetOptions as Operator<DatasetOptions, T>, checkDatasetOptions(options))
+  }
+
+  /**
    * Keeps the elements of the first complete pass in memory and yields them again in every later pass, by reference.
    *
    * What is upstream runs once: `shuffle().cache()` freezes the order, `cache().shuffle()` does not.
@@ -460,7 +471,7 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
     checkOptions('iterator', options, ['signal', 'from', 'epoch', 'seed'])
     if (options.epoch !== undefined) checkInteger('iterator', 'epoch', options.epoch, 0)
     checkSeed('iterator', options.seed)
-    const iterator = iterate({ plan: this.plan, optimized: optimizedPlan(this.plan).plan, optimize: optimizeInner }, { ...options, epoch: options.epoch ?? this.#epoch })
+    const iterator = iterate({ ...plansOf(this.plan), services: servicesFor(optionsOf(this.plan)) }, { ...options, epoch: options.epoch ?? this.#epoch })
     this.#epoch = Math.max(this.#epoch, iterator.epoch + 1)
     return iterator
   }
@@ -515,7 +526,7 @@ export class Dataset<T> implements AsyncIterable<T>, Planned<T> {
   async elementSpec(options: Pick<IterateOptions, 'signal'> = {}): Promise<ElementSpec> {
     const declared = declaredSpec(this.plan)
     if (declared !== undefined) return declared
-    const iterator = iterate({ plan: this.plan, optimized: optimizedPlan(this.plan).plan, optimize: optimizeInner }, { ...options, epoch: 0 })
+    const iterator = iterate(plansOf(this.plan), { ...options, epoch: 0 })
     try {
       const step = await iterator.next()
       if (step.done !== true) return specOf(step.value)
@@ -545,6 +556,8 @@ export type Windowed<T> =
   : T extends readonly unknown[] ? { [K in keyof T]: Windowed<T[K]> }
   : T extends Dataset<unknown> | Date | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> | ((...args: never) => unknown) ? Dataset<T>
   : { [K in keyof T]: Windowed<T[K]> }
+
+const plansOf = <T>(plan: PlanNode<T>): IteratePlans<T> => ({ plan, optimized: optimizedPlan(plan).plan, optimize: optimizeInner })
 
 function planOf(where: string, dataset: Planned): PlanNode {
   if (typeof dataset !== 'object' || (dataset as unknown) === null || typeof dataset.plan !== 'object') throw new TypeError(`${where}: expected a Dataset, got ${describe(dataset)}`)

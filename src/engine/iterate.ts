@@ -8,8 +8,9 @@ import type { MaybePromise } from '../types.js'
 import { sharedController } from '../util/abort.js'
 import { isPromise } from '../util/promise.js'
 import { checkCheckpoint, makeCheckpoint, type Checkpoint } from './checkpoint.js'
+import { processBudget } from './memory-budget.js'
 import { openPlan } from './open.js'
-import type { Iteration, StageStats } from './scope.js'
+import type { Iteration, Services, StageStats } from './scope.js'
 
 /** How a dataset is iterated. */
 export interface IterateOptions {
@@ -57,7 +58,12 @@ export interface IteratePlans<T> {
   readonly optimized: PlanNode<T>
   /** The rules, for plans that are opened while running. */
   readonly optimize: (plan: PlanNode) => PlanNode
+  /** What the iteration has beside its plan. @default one thread, and the memory of the process */
+  readonly services?: Services
 }
+
+/** One thread, and the memory of the process. */
+const plainServices = (): Services => ({ threading: {}, budget: processBudget(), cores: 1, workers: () => Promise.resolve(null), close: () => Promise.resolve() })
 
 /** A position that can be told while a pull is pending: a state, and how many elements were delivered since. */
 interface Mark {
@@ -68,14 +74,14 @@ interface Mark {
 const MARK_EVERY = 64
 
 /** Opens a plan and iterates over it. */
-export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, options: IterateOptions): DatasetIterator<T> {
+export function iterate<T>({ plan, optimized, optimize, services = plainServices() }: IteratePlans<T>, options: IterateOptions): DatasetIterator<T> {
   const { from } = options
   const names = signature(plan)
   if (from !== undefined) checkCheckpoint(from, names)
   const epoch = from?.epoch ?? options.epoch ?? 0
   const seed = from?.seed ?? options.seed ?? Math.floor(Math.random() * 2 ** 32)
   const controller = sharedController()
-  const iteration: Iteration = { signal: controller.signal, aborted: false, seed, optimize, stages: new Map() }
+  const iteration: Iteration = { signal: controller.signal, aborted: false, seed, optimize, stages: new Map(), services }
   const end = (reason: unknown): void => {
     iteration.aborted = true
     controller.abort(reason)
@@ -116,7 +122,11 @@ export function iterate<T>({ plan, optimized, optimize }: IteratePlans<T>, optio
       root = undefined
       options.signal?.removeEventListener('abort', abort)
       end(new DOMException('the iteration was closed', 'AbortError'))
-      await opened?.close()
+      try {
+        await opened?.close()
+      } finally {
+        await services.close()
+      }
     })()
     return closing
   }

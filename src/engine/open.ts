@@ -4,6 +4,8 @@ import type { Cursor, Input, NestedOptions, OpenContext, RandomAccess, Saved, St
 import { savedStates } from '../plan/saved.js'
 import type { MaybePromise } from '../types.js'
 import { chain, isPromise, run, wait } from '../util/promise.js'
+import { accountOf } from './memory-budget.js'
+import { newMeter } from '../plan/tuning.js'
 import { elementContexts, operatorError, randomKey, userError, type Iteration, type Place, type StageStats } from './scope.js'
 import { trackInput } from './track.js'
 
@@ -54,6 +56,7 @@ class Running<T> implements Input<T> {
   #replaying: boolean
   #pending: Promise<unknown> | undefined
   #closing: Promise<void> | undefined
+  #account: ReturnType<typeof accountOf> | undefined
 
   constructor(node: PlanNode<T>, iteration: Iteration, place: Place, inputs: readonly Input[], saved: State | undefined, stats: StageStats, listed: boolean) {
     this.#node = node
@@ -187,10 +190,12 @@ class Running<T> implements Input<T> {
     await attempt(() => this.#cursor.close?.())
     for (const nested of [...this.#nested]) await attempt(() => nested.close())
     for (const input of this.#inputs) await attempt(() => input.close())
+    this.#account?.close()
     if (failures.length > 0) throw operatorError(this.#iteration, this.#node, failures[0])
   }
 
   #context(place: Place, listed: boolean): OpenContext {
+    const self = this
     const iteration = this.#iteration
     const node = this.#node
     const placed = (options: NestedOptions): Place => options.pass ?? { epoch: options.epoch ?? place.epoch, branch: branchOf(place, options.branch ?? 0) }
@@ -225,6 +230,22 @@ class Running<T> implements Input<T> {
         const notes = (this.#stats.notes ??= {})
         notes[what] = (notes[what] ?? 0) + 1
       },
+      get meter() {
+        return (self.#stats.meter ??= newMeter())
+      },
+      knob: knob => {
+        // A cursor that is opened again takes the place of the one before.
+        const knobs = (this.#stats.knobs ??= [])
+        const at = knobs.findIndex(({ name }) => name === knob.name)
+        if (at < 0) knobs.push(knob)
+        else knobs[at] = knob
+      },
+      get memory() {
+        if (self.#account === undefined) self.#account = self.#stats.memory = accountOf(iteration.services.budget)
+        return self.#account
+      },
+      threading: iteration.services.threading,
+      workers: () => iteration.services.workers(),
       get memo() {
         const memo = MEMO.get(node.params as object) ?? new Map<string, unknown>()
         MEMO.set(node.params as object, memo)

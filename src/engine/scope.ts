@@ -1,6 +1,9 @@
 import { isMillraceError, messageOf, MillraceError } from '../errors.js'
 import type { PlanNode } from '../plan/node.js'
 import type { ElementContext } from '../plan/operator.js'
+import type { LiveKnob, MemoryAccount, Meter, ThreadingOptions, Tuner, TunerView } from '../plan/tuning.js'
+import type { Workers } from '../plan/workers.js'
+import type { MemoryBudget } from './memory-budget.js'
 import { foldIn, keyOfSeed, Rng, type RandomKey } from '../util/rng.js'
 
 /** What all cursors of one iteration share. */
@@ -14,6 +17,21 @@ export interface Iteration {
   readonly optimize: (plan: PlanNode) => PlanNode
   /** One entry per node of the plan, in the order of opening; a node that is opened again goes on with its own. */
   readonly stages: Map<PlanNode, StageStats>
+  readonly services: Services
+}
+
+/** What an iteration has beside its plan. */
+export interface Services {
+  readonly threading: ThreadingOptions
+  readonly budget: MemoryBudget
+  /** Threads that may compute at the same time. */
+  readonly cores: number
+  /** The same promise each time; `null` where there are no threads. */
+  workers(): Promise<Workers | null>
+  /** Begins to tune; absent when that is not wanted. */
+  readonly tune?: ((view: TunerView) => Tuner) | undefined
+  /** Ends the workers. */
+  close(): Promise<void>
 }
 
 /** Where in the iteration a cursor is: which pass, and which of several plans opened by one operator. */
@@ -32,6 +50,11 @@ export interface StageStats {
   busyMs: number
   /** What else the operator counts, by what it is, such as files that were left out. */
   notes?: Record<string, number>
+  /** Absent for operators that do one thing after the other and hold nothing. */
+  meter?: Meter
+  /** What its buffers hold. */
+  memory?: MemoryAccount
+  knobs?: LiveKnob[]
 }
 
 /** What user functions get beside the element; the generator is made when it is first asked for. */

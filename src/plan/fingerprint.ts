@@ -1,5 +1,6 @@
 import type { Json } from '../types.js'
 import { nodesOf, type PlanNode } from './node.js'
+import { travelling } from './reference.js'
 
 /**
  * One entry per operator, sources first: `name:hash` of all that decides which elements come out of it. Knobs and
@@ -38,10 +39,14 @@ function canonical(value: unknown): string {
   return `{${entries.map(([key, member]) => `${JSON.stringify(key)}:${canonical(member)}`).join(',')}}`
 }
 
-/** A transform is what its data say, wherever it was made; of other functions nothing is known but their text. */
+/**
+ * A transform is what its data say, wherever it was made, and a portable function what it names, wherever the module lies; of other
+ * functions nothing is known but their text.
+ */
 function canonicalFunction(fn: object): string {
-  const { transform } = fn as { readonly transform?: { readonly name?: unknown; readonly params?: unknown } | null }
-  if (typeof transform?.name === 'string') return `transform ${canonical([transform.name, transform.params])}`
+  const found = travelling(fn)
+  if (found !== undefined && 'transform' in found) return `transform ${canonical([found.transform.name, found.transform.params])}`
+  if (found !== undefined) return `portable ${canonical([found.portable.url.split('/').at(-1), found.portable.name, found.portable.args])}`
   return `function ${Function.prototype.toString.call(fn)}`
 }
 

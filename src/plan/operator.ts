@@ -3,6 +3,8 @@ import type { NumberDType } from '../array/dtype.js'
 import type { BatchPool } from '../array/pool.js'
 import type { Rng } from '../util/rng.js'
 import type { PlanNode } from './node.js'
+import type { LiveKnob, MemoryAccount, Meter, ThreadingOptions } from './tuning.js'
+import type { Workers } from './workers.js'
 
 /**
  * The position of a cursor and of everything below it, as JSON. It says which elements were delivered, never what they
@@ -120,6 +122,16 @@ export interface OpenContext {
   userError(error: unknown, index: number, origin?: PlanNode): unknown
   /** Counts something in the statistics of the operator, under a text that says what it is. */
   note(what: string): void
+  /** What the operator says of itself while it runs, for statistics and the tuner. */
+  readonly meter: Meter
+  /** Makes a number known that may be changed while the cursor runs. */
+  knob(knob: LiveKnob): void
+  /** What buffers hold is counted here, in measured bytes; the ceiling is that of the process. */
+  readonly memory: MemoryAccount
+  /** Bounds that the user set for this iteration. */
+  readonly threading: ThreadingOptions
+  /** Worker threads of this iteration; `null` where there can be none, as in a browser. The same object whenever it is asked for. */
+  workers(): Promise<Workers | null>
   /** Memory shared by all iterations over plans with this very operator: where `cache` keeps what it has. */
   readonly memo: Map<string, unknown>
 }
