@@ -23,9 +23,12 @@ export type { PaddedBatchOptions } from './operators/padded-batch.js'
 export type { WindowOptions } from './operators/window.js'
 export type { Zipped, ZipNest } from './operators/zip.js'
 export type { RowValue } from './files.js'
+export { portable, type FunctionsOf, type PortableFunction, type PortableOptions } from './portable.js'
 export type { ExplainFormat } from './plan/explain.js'
 export type { Planned } from './plan/node.js'
 export type { ElementContext } from './plan/operator.js'
+export type { AutotuneOptions, DatasetOptions, ThreadingOptions, TuningProfile, TuningStep, WorkerOptions } from './plan/tuning.js'
+export type { FunctionReference } from './plan/workers.js'
 export { inspect, type InspectOptions } from './inspect.js'
 export type {
   FileInfo, Hdf5Attributes, Hdf5DatasetFacts, Hdf5Filter, Hdf5Group, Hdf5Node, Hdf5Value, NpyColumn, NpyInfo, NpzArray, NpzInfo
