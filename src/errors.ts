@@ -22,6 +22,7 @@
  * | `Limit` | a bound on memory or size was reached |
  * | `Checkpoint` | a state that cannot be taken or does not belong to this plan |
  * | `MissingPackage` | an optional package is needed and not installed |
+ * | `WorkerLost` | a worker thread broke down: it exited, was ended, or ran out of memory |
  * | `Closed` | used after it was closed |
  * | `Internal` | an operator broke its contract |
  */
@@ -29,7 +30,7 @@ export type ErrorKind =
   | 'NotFound' | 'Denied' | 'InvalidUri' | 'ShortRead' | 'Changed' | 'Throttled' | 'Timeout' | 'Unavailable'
   | 'WrongRange' | 'RangeIgnored' | 'Precondition'
   | 'OutOfRange' | 'Corrupt' | 'Truncated' | 'Unsupported' | 'UserFunction' | 'Mismatch' | 'Lossy' | 'Limit'
-  | 'Checkpoint' | 'MissingPackage' | 'Closed' | 'Internal'
+  | 'Checkpoint' | 'MissingPackage' | 'WorkerLost' | 'Closed' | 'Internal'
 
 /** Where an error happened; every field is absent when it does not apply. */
 export interface ErrorContext {

@@ -66,7 +66,8 @@ export function filesParams(where: string, { files, format, options, store, onCh
     meaning,
     transient: false,
     stacked: false,
-    selection: ALL
+    selection: ALL,
+    ...(typeof format === 'string' && store === undefined && { request: { format, options, ...(meaning !== undefined && { meaning }) } })
   }
 }
 

@@ -7,8 +7,8 @@ export { isNdArray, isRaggedArray, ndarray, ragged as raggedArray, scalar } from
 export { equal } from './array/equal.js'
 export { release } from './array/pool.js'
 export type { Checkpoint } from './engine/checkpoint.js'
-export type { DatasetIterator, IterateOptions, IteratorStats } from './engine/iterate.js'
-export type { StageStats } from './engine/scope.js'
+export type { DatasetIterator, IterateOptions } from './engine/iterate.js'
+export type { Bottleneck, IteratorStats, KnobStats, StageStats } from './engine/stats.js'
 export { isMillraceError, MillraceError, type ErrorContext, type ErrorKind } from './errors.js'
 export {
   bytesList, encodeExample, encodeSequenceExample, fixedLen, floatList, int64List, parseExample, parseSequenceExample, ragged, varLen,

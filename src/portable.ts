@@ -1,11 +1,12 @@
-import { describe } from './array/nest.js'
+import { describe, isPlainObject } from './array/nest.js'
 import { MillraceError, messageOf } from './errors.js'
 import type { FunctionReference } from './plan/workers.js'
 import type { Json, MaybePromise } from './types.js'
 import { isPromise } from './util/promise.js'
 
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a function of any type
-type AnyFunction = (...args: any[]) => unknown
+/** A function of any type. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- of any type
+export type AnyFunction = (...args: any[]) => unknown
 
 /** The names of the functions that a module exports. */
 export type FunctionsOf<M> = { [K in keyof M]: M[K] extends AnyFunction ? K : never }[keyof M] & string
@@ -16,6 +17,8 @@ export type PortableFunction<F> = F & {
   readonly portable: FunctionReference
   /** Loads the module, so that calls no longer have to wait for it. */
   load(): Promise<void>
+  /** The function itself, once it is loaded. */
+  readonly loaded: F | undefined
 }
 
 /** What an export that makes the function returns, once it was awaited. */
@@ -46,7 +49,7 @@ export function portable<M, K extends FunctionsOf<M> = FunctionsOf<M>>(module: U
 export function portable(module: URL | string, name: string, options: PortableOptions = {}): PortableFunction<AnyFunction> {
   const url = checkModule(module)
   if (typeof name !== 'string' || name === '') throw new TypeError(`portable: name must be the name of an export, got ${describe(name)}`)
-  const reference: FunctionReference = Object.freeze({ url, name, ...(options.args !== undefined && { args: Object.freeze([...options.args]) }) })
+  const reference: FunctionReference = Object.freeze({ url, name, ...(options.args !== undefined && { args: checkArgs(options.args) }) })
   let loaded: AnyFunction | undefined
   const load = async (): Promise<void> => {
     loaded ??= await loadFunction(reference)
@@ -54,7 +57,8 @@ export function portable(module: URL | string, name: string, options: PortableOp
   // Two parameters: a function of the element and its context.
   const call = (element: unknown, context: unknown): unknown => (loaded === undefined ? load().then(() => (loaded as AnyFunction)(element, context)) : loaded(element, context))
   Object.defineProperty(call, 'name', { value: name, configurable: true })
-  return Object.assign(call, { portable: reference, load }) as PortableFunction<AnyFunction>
+  Object.defineProperty(call, 'loaded', { get: () => loaded })
+  return Object.assign(call, { portable: reference, load }) as unknown as PortableFunction<AnyFunction>
 }
 
 /** Imports the function that a reference names. @throws MillraceError `UserFunction` when there is none. */
@@ -83,4 +87,16 @@ function checkModule(module: URL | string): string {
   if (typeof url !== 'string' || url === '') throw new TypeError(`portable: module must be a URL, got ${describe(module)}`)
   if (/^(\.|\/|[a-zA-Z]:\\)/.test(url)) throw new TypeError(`portable: '${url}' is a path; write new URL('${url.split(/[\\/]/).at(-1) ?? url}', import.meta.url), which means the same in every thread`)
   return url
+}
+
+/** A copy, as what crosses to other threads: a function made of other values here than there would be another function. */
+function checkArgs(args: readonly Json[]): readonly Json[] {
+  if (!Array.isArray(args)) throw new TypeError(`portable: args must be a list, got ${describe(args)}`)
+  const visit = (value: unknown, path: string): Json => {
+    if (value === null || typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))) return value
+    if (Array.isArray(value)) return Object.freeze(value.map((item, i) => visit(item, `${path}[${i}]`)))
+    if (isPlainObject(value)) return Object.freeze(Object.fromEntries(Object.entries(value).map(([key, item]) => [key, visit(item, `${path}.${key}`)])))
+    throw new TypeError(`portable: ${path} must be JSON, got ${typeof value === 'number' ? String(value) : describe(value)}`)
+  }
+  return visit(args, 'args') as readonly Json[]
 }

@@ -6,7 +6,7 @@ import type { ResolvedOptions } from './operators/options.js'
 import { coreCount } from './util/cores.js'
 
 /** The services of one iteration. Nothing is started before it is needed. */
-export function servicesFor({ autotune: tuning, threading, workers: options }: ResolvedOptions): Services {
+export function servicesFor({ autotune: tuning, threading, workers: options, tracing }: ResolvedOptions): Services {
   const cores = tuning.cpuBudget ?? coreCount()
   const budget = tuning.memoryBytes === undefined ? processBudget() : memoryBudget(tuning.memoryBytes, processBudget())
   let opened: ReturnType<typeof open> | undefined
@@ -20,6 +20,8 @@ export function servicesFor({ autotune: tuning, threading, workers: options }: R
     budget,
     cores,
     workers: () => (opened ??= open()),
+    initialParallelism: tuning.initialParallelism,
+    tracing,
     tune: tuning.enabled === false ? undefined : view => autotune(view, tuning),
     close: async () => (await opened)?.close()
   }

@@ -14,7 +14,7 @@ export { gcsStore, type GcsAccessToken, type GcsStoreOptions } from './storage/g
 export { httpStore, type HttpStoreOptions } from './storage/http/store.js'
 export { s3Store, type S3Keys, type S3StoreOptions } from './storage/s3/store.js'
 export type { RemoteStore } from './storage/remote/remote-store.js'
-export type { ConfigLine, PoolConfig, RangeEngineConfig, StoreTuning } from './storage/config.js'
+export type { ConfigLine, ConnectionPoolConfig, RangeEngineConfig, StoreTuning } from './storage/config.js'
 export { cached, type CachedStore, type CacheOptions, type CacheStats } from './storage/layers/cache.js'
 export type { DiskStats } from './storage/layers/cache-disk.js'
 export { histogram, type Histogram, type HistogramData, type HistogramSummary } from './storage/layers/histogram.js'

@@ -40,6 +40,23 @@ export function retain(batch: unknown): void {
   visitArrays(batch, (data) => void LENT.delete(data))
 }
 
+/** Notes the arrays of a batch that came from elsewhere with their memory: when they are released, `lender` has it. */
+export function lendBatch(batch: unknown, lender: { give(memory: ArrayBufferLike): void }): void {
+  visitArrays(batch, (data, alone) => {
+    if (!alone && data.byteOffset === 0 && data.byteLength === data.buffer.byteLength && data.byteLength >= LEAST_BYTES) LENT.set(data, lender)
+  })
+}
+
+/** Memory that another thread gave back, for all pools of this one. */
+const STOCK: ArrayBufferLike[] = []
+const MOST_STOCKED = 16
+
+/** Puts memory where every pool of this thread may take it from. Bounded; the oldest goes first. */
+export function stockMemory(memory: ArrayBufferLike): void {
+  STOCK.push(memory)
+  if (STOCK.length > MOST_STOCKED) STOCK.shift()
+}
+
 /** The memory of the batches of one cursor. */
 export interface BatchPool {
   /** An array for a batch. What it holds does not matter: it may be dirty, and has to be written wholly. */
@@ -55,6 +72,11 @@ export interface BatchPool {
 
 /** Arrays that are out, by the very object that went out: a slice of one is another object. */
 const LENT = new WeakMap<ArrayBufferView, { give(memory: ArrayBufferLike): void }>()
+
+/** Notes that an array is out whose memory goes back to somebody else than a {@link BatchPool} when it is released. */
+export function lendFrom(data: ArrayBufferView, lender: { give(memory: ArrayBufferLike): void }): void {
+  LENT.set(data, lender)
+}
 
 /** Below this fresh memory costs little, since the allocator has it at hand, and noting the array would cost more. */
 const LEAST_BYTES = 1 << 14
@@ -88,24 +110,16 @@ export function batchPool({ arrays = MOST_ARRAYS, bytes = MOST_BYTES, memo }: Ba
     // The oldest go first: they are of a size that is not asked for any more.
     while (free.length > arrays || freeBytes > bytes) freeBytes -= free.shift()?.byteLength ?? 0
   }
-  /** The smallest buffer that is large enough and not much too large; of those the last released, which is still in the cache. */
   const find = (byteLength: number): ArrayBufferLike | undefined => {
-    let best = -1
-    for (let i = free.length - 1; i >= 0; i--) {
-      const size = (free[i] as ArrayBufferLike).byteLength
-      if (size < byteLength || size > 2 * byteLength) continue
-      if (best < 0 || size < (free[best] as ArrayBufferLike).byteLength) best = i
-    }
-    if (best < 0) return undefined
-    const [found] = free.splice(best, 1)
+    const found = bestFit(free, byteLength)
     freeBytes -= found?.byteLength ?? 0
-    return found
+    return found ?? bestFit(STOCK, byteLength)
   }
   const lender = { give }
   return {
     take(dtype, length) {
       const byteLength = (length / widthOf(dtype)) * bytesPerValue(dtype)
-      const memory = byteLength < LEAST_BYTES || free.length === 0 ? undefined : find(byteLength)
+      const memory = byteLength < LEAST_BYTES || (free.length === 0 && STOCK.length === 0) ? undefined : find(byteLength)
       return memory === undefined ? allocate(dtype, length) : viewOn(dtype, memory, length)
     },
     lend(data) {
@@ -119,6 +133,17 @@ export function batchPool({ arrays = MOST_ARRAYS, bytes = MOST_BYTES, memo }: Ba
       freeBytes = 0
     }
   }
+}
+
+/** The smallest buffer that is large enough and not much too large; of those the last released, which is still in the cache. */
+function bestFit(free: ArrayBufferLike[], byteLength: number): ArrayBufferLike | undefined {
+  let best = -1
+  for (let i = free.length - 1; i >= 0; i--) {
+    const size = (free[i] as ArrayBufferLike).byteLength
+    if (size < byteLength || size > 2 * byteLength) continue
+    if (best < 0 || size < (free[best] as ArrayBufferLike).byteLength) best = i
+  }
+  return best < 0 ? undefined : free.splice(best, 1)[0]
 }
 
 function viewOn<D extends DType>(dtype: D, memory: ArrayBufferLike, length: number): DataOf[D] {

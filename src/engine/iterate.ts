@@ -4,13 +4,18 @@ import { messageOf } from '../errors.js'
 import { signature } from '../plan/fingerprint.js'
 import type { PlanNode } from '../plan/node.js'
 import type { Input, State } from '../plan/operator.js'
+import type { TuningProfile, TuningStep } from '../plan/tuning.js'
 import type { MaybePromise } from '../types.js'
 import { sharedController } from '../util/abort.js'
 import { isPromise } from '../util/promise.js'
 import { checkCheckpoint, makeCheckpoint, type Checkpoint } from './checkpoint.js'
-import { processBudget } from './memory-budget.js'
+import { consumerClock } from './consumer.js'
+import { explainRunning } from './explain-running.js'
 import { openPlan } from './open.js'
-import type { Iteration, Services, StageStats } from './scope.js'
+import { plainServices, type Iteration, type Services } from './scope.js'
+import { iteratorStats, type IteratorStats } from './stats.js'
+import { tracer } from './tracing.js'
+import { tunerHandle, type RunningPlan } from './tuner-view.js'
 
 /** How a dataset is iterated. */
 export interface IterateOptions {
@@ -22,14 +27,6 @@ export interface IterateOptions {
   readonly epoch?: number | undefined
   /** Seed of all operators that were given none. @default random, and part of every checkpoint */
   readonly seed?: number | undefined
-}
-
-/** What the operators have done so far. */
-export interface IteratorStats {
-  /** Elements delivered. */
-  readonly elements: number
-  /** One entry per operator of the optimised plan; `depth` tells how far from the source it is. */
-  readonly stages: readonly Readonly<StageStats>[]
 }
 
 /**
@@ -44,7 +41,14 @@ export interface DatasetIterator<T> extends AsyncIterableIterator<T, undefined, 
   return(): Promise<IteratorResult<T, undefined>>
   /** The position right behind the last element that `next` delivered. JSON. May be taken while a `next` is pending. */
   checkpoint(): Checkpoint
+  /** What all stages, the consumer and the buffers have done so far, and what holds things up. Plain data. */
   stats(): IteratorStats
+  /** What the tuner has tried, in order, and what came of it. */
+  tuning(): readonly TuningStep[]
+  /** The values of knobs that worked, for `options({ autotune: { warmStart } })` of a later run. JSON. */
+  profile(): TuningProfile
+  /** The running plan with rates, queues, present values of knobs, and the bottleneck. For people, not for programs. */
+  explain(): string
   /** Releases everything, waiting for user functions in flight. May be called more than once. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -62,9 +66,6 @@ export interface IteratePlans<T> {
   readonly services?: Services
 }
 
-/** One thread, and the memory of the process. */
-const plainServices = (): Services => ({ threading: {}, budget: processBudget(), cores: 1, workers: () => Promise.resolve(null), close: () => Promise.resolve() })
-
 /** A position that can be told while a pull is pending: a state, and how many elements were delivered since. */
 interface Mark {
   readonly state: State
@@ -81,7 +82,12 @@ export function iterate<T>({ plan, optimized, optimize, services = plainServices
   const epoch = from?.epoch ?? options.epoch ?? 0
   const seed = from?.seed ?? options.seed ?? Math.floor(Math.random() * 2 ** 32)
   const controller = sharedController()
-  const iteration: Iteration = { signal: controller.signal, aborted: false, seed, optimize, stages: new Map(), services }
+  const trace = services.tracing === true ? tracer(epoch, seed) : undefined
+  const iteration: Iteration = { signal: controller.signal, aborted: false, seed, optimize, stages: new Map(), services, tracer: trace }
+  const consumer = consumerClock()
+  let started: number | undefined
+  const running: RunningPlan = { plan: optimized, iteration, consumer, delivered: () => delivered, started: () => started }
+  const tuning = tunerHandle(running)
   const end = (reason: unknown): void => {
     iteration.aborted = true
     controller.abort(reason)
@@ -94,6 +100,7 @@ export function iterate<T>({ plan, optimized, optimize, services = plainServices
   let waited = false // the last pull was asynchronous, and so may be the next
   let closing: Promise<void> | undefined
   let closesOnError = false
+  let asked = 0 // when the element that is traced was asked for
   let last: State | undefined // where it stood when it was closed
 
   const positionNow = (): State => {
@@ -120,12 +127,14 @@ export function iterate<T>({ plan, optimized, optimize, services = plainServices
       }
       const opened = root
       root = undefined
+      tuning.stop()
       options.signal?.removeEventListener('abort', abort)
       end(new DOMException('the iteration was closed', 'AbortError'))
       try {
         await opened?.close()
       } finally {
         await services.close()
+        trace?.close()
       }
     })()
     return closing
@@ -133,21 +142,31 @@ export function iterate<T>({ plan, optimized, optimize, services = plainServices
   const deliver = (chunk: T[] | null): MaybePromise<IteratorResult<T, undefined>> => {
     if (pulling && iteration.aborted) return failed(controller.signal.reason) // it was told that this element is not delivered
     pulling = false
+    consumer.delivered()
     if (chunk === null) return close().then(() => ({ done: true, value: undefined }))
+    trace?.delivered(delivered, asked)
     delivered++
     return { done: false, value: chunk[0] as T }
   }
   async function failed(error: unknown): Promise<IteratorResult<T, undefined>> {
     pulling = false
+    consumer.delivered()
     const aborted = iteration.aborted // then whatever came was not delivered, an error neither
     const closedBefore = closing !== undefined
     if (aborted || closesOnError) await close().catch(() => undefined)
     if (closedBefore && !abortedByUser()) return { done: true, value: undefined }
     throw aborted ? controller.signal.reason : error
   }
+  const begin = (): void => {
+    started = performance.now()
+    tuning.begin()
+  }
   const step = (): MaybePromise<IteratorResult<T, undefined>> => {
     if (abortedByUser()) return failed(controller.signal.reason)
     if (root === undefined) return { done: true, value: undefined }
+    if (started === undefined) begin()
+    consumer.called()
+    if (trace !== undefined) asked = performance.now()
     let chunk: MaybePromise<T[] | null>
     try {
       if (waited || root.ordered === false || delivered - mark.delivered >= MARK_EVERY) mark = { state: root.save(), delivered }
@@ -181,7 +200,10 @@ export function iterate<T>({ plan, optimized, optimize, services = plainServices
       return { done: true, value: undefined }
     },
     checkpoint: () => makeCheckpoint(names, epoch, seed, positionNow()),
-    stats: () => ({ elements: delivered, stages: [...iteration.stages.values()].map(stage => ({ ...stage })) }),
+    stats: () => iteratorStats(running).stats,
+    tuning: tuning.log,
+    profile: tuning.profile,
+    explain: () => explainRunning(running),
     close,
     [Symbol.asyncDispose]: close,
     [Symbol.asyncIterator]() {

@@ -6,7 +6,7 @@ import type { MaybePromise } from '../types.js'
 import { chain, isPromise, run, wait } from '../util/promise.js'
 import { accountOf } from './memory-budget.js'
 import { newMeter } from '../plan/tuning.js'
-import { elementContexts, operatorError, randomKey, userError, type Iteration, type Place, type StageStats } from './scope.js'
+import { elementContexts, newCounters, operatorError, randomKey, userError, type Iteration, type Place, type StageCounters } from './scope.js'
 import { trackInput } from './track.js'
 
 /** By params, which rules carry from node to node. */
@@ -15,7 +15,10 @@ const DEFAULT_TRACK = 64
 const NOTHING: Saved = Object.freeze({})
 const saveInput = (input: Input): State => input.save()
 const isRefused = (state: State): boolean => state.refused !== undefined
-const SAMPLE = 15 // every 16th pull is timed: a clock costs as much as a cheap pull
+/** A clock costs as much as a cheap pull: one in so many of them is timed. No multiple of the lengths that chunks have. */
+const QUICK_EVERY = 17
+/** Milliseconds from which a pull is worth a clock; the next one is timed too. */
+const SLOW_MS = 0.02
 
 /**
  * Opens a plan: the only recursion over running operators. It owns what no operator's author should have to write:
@@ -25,7 +28,7 @@ const SAMPLE = 15 // every 16th pull is timed: a clock costs as much as a cheap 
 export function openPlan<T>(node: PlanNode<T>, iteration: Iteration, place: Place, saved?: State, listed = false): Input<T> {
   const inputs = node.op.lazyInputs === true ? [] : openInputs(node, iteration, place, saved, listed)
   if (node.op.transparent === true) saved = undefined // its state was its input's
-  const stats = (listed ? iteration.stages.get(node) : undefined) ?? { operator: node.op.name, depth: node.depth, elements: 0, pulls: 0, busyMs: 0 }
+  const stats = (listed ? iteration.stages.get(node) : undefined) ?? newCounters(node)
   if (listed) iteration.stages.set(node, stats)
   return new Running(node, iteration, place, inputs, saved, stats, listed)
 }
@@ -47,7 +50,7 @@ class Running<T> implements Input<T> {
   readonly #inputs: readonly Input[]
   readonly #nested = new Set<Input>()
   readonly #cursor: Cursor<T>
-  readonly #stats: StageStats
+  readonly #stats: StageCounters
   #parent: Running<unknown> | undefined
   #ordered: boolean
   #drop: number
@@ -57,8 +60,10 @@ class Running<T> implements Input<T> {
   #pending: Promise<unknown> | undefined
   #closing: Promise<void> | undefined
   #account: ReturnType<typeof accountOf> | undefined
+  #untimed = 1 // pulls until one is timed
+  #weight = 1 // of that one: it stands for so many
 
-  constructor(node: PlanNode<T>, iteration: Iteration, place: Place, inputs: readonly Input[], saved: State | undefined, stats: StageStats, listed: boolean) {
+  constructor(node: PlanNode<T>, iteration: Iteration, place: Place, inputs: readonly Input[], saved: State | undefined, stats: StageCounters, listed: boolean) {
     this.#node = node
     this.#iteration = iteration
     this.#inputs = inputs
@@ -96,8 +101,8 @@ class Running<T> implements Input<T> {
   #pull(max: number): MaybePromise<T[] | null> {
     if (this.#iteration.aborted) throw this.#iteration.signal.reason
     if (this.#closing !== undefined) throw new MillraceError('Closed', `${this.#node.op.name}: pulled after it was closed`)
-    const stats = this.#stats
-    const started = (stats.pulls++ & SAMPLE) === 0 ? performance.now() : 0
+    this.#stats.pulls++
+    const started = --this.#untimed <= 0 ? performance.now() : 0
     let chunk: MaybePromise<T[] | null>
     try {
       chunk = this.#cursor.pull(max)
@@ -105,18 +110,32 @@ class Running<T> implements Input<T> {
       throw operatorError(this.#iteration, this.#node, error)
     }
     if (isPromise(chunk)) {
+      const returned = started === 0 ? 0 : performance.now()
       const pending = chunk.then(
-        chunk => this.#took(chunk, started),
-        error => { this.#pending = undefined; throw operatorError(this.#iteration, this.#node, error) }
+        chunk => this.#took(chunk, started, returned),
+        error => {
+          this.#pending = undefined
+          if (started !== 0) this.#timed(started, returned)
+          throw operatorError(this.#iteration, this.#node, error)
+        }
       )
       return (this.#pending = pending)
     }
-    return this.#took(chunk, started)
+    return this.#took(chunk, started, 0)
   }
 
-  #took(chunk: T[] | null, started: number): T[] | null {
+  #timed(started: number, returned: number): void {
+    const now = performance.now()
+    const stats = this.#stats
+    stats.busyMs += (now - started) * this.#weight
+    if (returned !== 0) stats.waitMs += (now - returned) * this.#weight
+    this.#untimed = this.#weight = now - started > SLOW_MS ? 1 : QUICK_EVERY
+    this.#iteration.tracer?.stage(stats.operator, started, now)
+  }
+
+  #took(chunk: T[] | null, started: number, returned: number): T[] | null {
     this.#pending = undefined
-    if (started !== 0) this.#stats.busyMs += (performance.now() - started) * (SAMPLE + 1)
+    if (started !== 0) this.#timed(started, returned)
     if (chunk !== null) this.#stats.elements += chunk.length
     return chunk
   }
@@ -153,15 +172,15 @@ class Running<T> implements Input<T> {
   }
 
   save(): State {
-    const { self, inputs, refused } = this.#cursor.save?.() ?? NOTHING
+    const { self, inputs, drop: behind = 0, refused } = this.#cursor.save?.() ?? NOTHING
     const below = inputs ?? this.#inputs.map(saveInput)
-    if (this.#node.op.transparent !== true && !this.#replaying && refused === undefined) {
+    if (this.#node.op.transparent !== true && !this.#replaying && behind === 0 && refused === undefined) {
       // The usual case, without the cost of optional members: states are taken while elements flow.
       const state = below.length === 0 ? { self } : { self, inputs: below }
       if (self !== undefined && !below.some(isRefused)) return state as State
     }
-    const drop = this.#drop
-    const faults = this.#faults.map(fault => fault - this.#seen).filter(fault => fault >= 0)
+    const drop = this.#drop + behind
+    const faults = this.#faults.map(fault => fault - this.#seen).filter(fault => fault >= 0).map(fault => fault + behind)
     const reason = refused ?? below.find(isRefused)?.refused
     const state: State = this.#node.op.transparent === true ? (below[0] ?? {}) : {
       ...(self !== undefined && { self }),
@@ -234,12 +253,20 @@ class Running<T> implements Input<T> {
         return (self.#stats.meter ??= newMeter())
       },
       knob: knob => {
-        // A cursor that is opened again takes the place of the one before.
         const knobs = (this.#stats.knobs ??= [])
         const at = knobs.findIndex(({ name }) => name === knob.name)
-        if (at < 0) knobs.push(knob)
-        else knobs[at] = knob
+        const { initialParallelism } = iteration.services
+        if (at >= 0) {
+          // A cursor that is opened again takes the place of the one before, and goes on with its value.
+          const [before] = knobs.splice(at, 1, knob)
+          if (knob.auto && before !== undefined) knob.set(before.get())
+        } else {
+          knobs.push(knob)
+          if (knob.auto && initialParallelism !== undefined && knob.resource !== 'memory') knob.set(Math.max(knob.least, Math.min(knob.most, initialParallelism)))
+        }
+        if (listed) iteration.knobAdded?.(knob)
       },
+      span: iteration.tracer?.span,
       get memory() {
         if (self.#account === undefined) self.#account = self.#stats.memory = accountOf(iteration.services.budget)
         return self.#account

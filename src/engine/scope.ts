@@ -3,7 +3,8 @@ import type { PlanNode } from '../plan/node.js'
 import type { ElementContext } from '../plan/operator.js'
 import type { LiveKnob, MemoryAccount, Meter, ThreadingOptions, Tuner, TunerView } from '../plan/tuning.js'
 import type { Workers } from '../plan/workers.js'
-import type { MemoryBudget } from './memory-budget.js'
+import { processBudget, type MemoryBudget } from './memory-budget.js'
+import type { Tracer } from './tracing.js'
 import { foldIn, keyOfSeed, Rng, type RandomKey } from '../util/rng.js'
 
 /** What all cursors of one iteration share. */
@@ -16,8 +17,12 @@ export interface Iteration {
   /** Applies the rules to a plan that is opened while running. */
   readonly optimize: (plan: PlanNode) => PlanNode
   /** One entry per node of the plan, in the order of opening; a node that is opened again goes on with its own. */
-  readonly stages: Map<PlanNode, StageStats>
+  readonly stages: Map<PlanNode, StageCounters>
   readonly services: Services
+  /** Told when an operator of the plan makes a knob known. */
+  knobAdded?: (knob: LiveKnob) => void
+  /** Absent when nobody wants to see. */
+  readonly tracer?: Tracer | undefined
 }
 
 /** What an iteration has beside its plan. */
@@ -30,6 +35,10 @@ export interface Services {
   workers(): Promise<Workers | null>
   /** Begins to tune; absent when that is not wanted. */
   readonly tune?: ((view: TunerView) => Tuner) | undefined
+  /** Where knobs begin that are requests or threads. */
+  readonly initialParallelism?: number | undefined
+  /** Make spans and measures of what happens. */
+  readonly tracing?: boolean | undefined
   /** Ends the workers. */
   close(): Promise<void>
 }
@@ -40,14 +49,19 @@ export interface Place {
   readonly branch: number
 }
 
-/** Counters of one operator. Times are estimates from every 16th pull, and include those of the inputs. */
-export interface StageStats {
+/** One thread, and the memory of the process. */
+export const plainServices = (): Services => ({ threading: {}, budget: processBudget(), cores: 1, workers: () => Promise.resolve(null), close: () => Promise.resolve() })
+
+/** What is counted of one operator. Times are estimates: pulls that are quick are timed now and then, slow ones always. */
+export interface StageCounters {
   readonly operator: string
   readonly depth: number
   elements: number
   pulls: number
-  /** Milliseconds inside `pull` until it returned, or until its promise settled. */
+  /** Milliseconds inside `pull` until it returned, or until its promise settled; those of the inputs included. */
   busyMs: number
+  /** Of `busyMs`, until promises settled. */
+  waitMs: number
   /** What else the operator counts, by what it is, such as files that were left out. */
   notes?: Record<string, number>
   /** Absent for operators that do one thing after the other and hold nothing. */
@@ -56,6 +70,9 @@ export interface StageStats {
   memory?: MemoryAccount
   knobs?: LiveKnob[]
 }
+
+/** Nothing counted so far. */
+export const newCounters = ({ op, depth }: PlanNode): StageCounters => ({ operator: op.name, depth, elements: 0, pulls: 0, busyMs: 0, waitMs: 0 })
 
 /** What user functions get beside the element; the generator is made when it is first asked for. */
 class Context implements ElementContext {

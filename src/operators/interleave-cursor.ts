@@ -8,8 +8,10 @@ import { InnerDataset } from './inner-dataset.js'
 import type { InterleaveParams } from './interleave.js'
 import { unorderedReason } from './unordered.js'
 
-/** Read ahead when `parallel` is `'auto'`. */
+/** Read ahead when `parallel` is `'auto'`, to begin with. */
 const AUTO_PARALLEL = 16
+/** Larger elements are read ahead one at a time: there may be room for one, and not for two. */
+const ONE_BY_ONE_BYTES = 64 * 1024
 /** A restore reads up to so many outer elements again to reach the next one that it needs; farther ones get a state of their own. */
 const MOST_READ_AGAIN = 64
 
@@ -60,7 +62,9 @@ function savedState(name: string, saved: Json, inputs: number, cycleLength: numb
 export function openInterleave(params: InterleaveParams, { node, saved, savedInputs, ctx }: OpenArguments<unknown>): Cursor<unknown> {
   const { fn, cycleLength, blockLength, deterministic, memoryBytes } = params
   const outerNode = node.inputs[0] as PlanNode
-  const ahead = params.parallel === undefined ? 0 : Math.min(cycleLength, params.parallel === 'auto' ? AUTO_PARALLEL : params.parallel)
+  const most = params.parallel === undefined ? 0 : Math.min(cycleLength, ctx.threading.maxIntraOpParallelism ?? Infinity)
+  let ahead = Math.min(most, params.parallel === 'auto' ? AUTO_PARALLEL : (params.parallel ?? 0))
+  const { meter, memory } = ctx
   const contextAt = ctx.elementContexts(params.seed)
   const restored = saved === undefined ? START : savedState(node.op.name, saved, savedInputs?.length ?? 0, cycleLength, blockLength)
   let { cycle, block } = restored
@@ -80,11 +84,17 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
   let elementBytes: number | undefined // of the last chunk, on average
   let asynchronous = false // a promise was seen: reading ahead pays
   let inFlight = 0
+  let full = false
   let closed = false
   let wake: (() => void) | undefined
 
   // ── Opening, reading and closing inner datasets: nothing here waits ───────────────────────────────────────────────
 
+  const hold = (more: number): void => {
+    if (more === 0) return
+    bytes += more
+    memory.add(more)
+  }
   /** Runs a step of an inner dataset that may have to wait; it is pending as long as it does. */
   const attempt = <T>(inner: InnerDataset, step: () => MaybePromise<T>, then: (value: T) => void, failed: (error: unknown) => void): void => {
     let value: MaybePromise<T>
@@ -102,8 +112,13 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
     }
     asynchronous = inner.pending = true
     inFlight++
+    meter.inFlight++
+    const begun = performance.now()
     const settled = <V>(go: (value: V) => void) => (value: V): void => {
       inFlight--
+      meter.inFlight--
+      meter.served++
+      meter.serviceMs += performance.now() - begun
       inner.pending = false
       go(value)
       changed()
@@ -150,20 +165,21 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
   }
   const read = (inner: InnerDataset, count: number): void => {
     const expected = count * (elementBytes ?? 0)
-    bytes += expected
+    hold(expected)
     const took = (chunk: unknown[] | null): void => {
-      bytes -= expected
+      hold(-expected)
       if (chunk === null) {
         inner.ended = true
         retire(inner)
         return
       }
-      const held = inner.hold(chunk, ahead > 0)
-      if (ahead > 0) elementBytes = held / chunk.length
-      bytes += held
+      const held = inner.hold(chunk, most > 0)
+      meter.queued += chunk.length
+      if (most > 0) elementBytes = held / chunk.length
+      hold(held)
     }
     const failed = (error: unknown): void => {
-      bytes -= expected
+      hold(-expected)
       inner.failure = { error }
     }
     attempt(inner, () => inner.source?.pull(count) ?? null, took, failed)
@@ -177,7 +193,8 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
   }
   /** Begins and reads what comes next in turn: `parallel` inner datasets, up to a block of each. */
   const readAhead = (): void => {
-    if (ahead === 0 || !asynchronous || restoring || closed || ctx.signal.aborted) return
+    if (most === 0 || !asynchronous || restoring || closed || ctx.signal.aborted) return
+    const before = inFlight
     for (let k = 0, active = 0, next = 0; k < cycleLength && active < ahead && inFlight < ahead; k++) {
       const slot = (cycle + k) % cycleLength
       const inner = slots[slot] ?? upcoming[next++] ?? (mayBegin() ? begin() : undefined)
@@ -187,11 +204,14 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
       }
       active++
       const limit = k === 0 && ahead < cycleLength ? blockLength - block : blockLength // its next turn is out of reach
-      if (!inner.wants(limit) || bytes >= memoryBytes) continue
+      if (!inner.wants(limit) || (bytes > 0 && (bytes >= memoryBytes || !memory.hasRoom))) continue
       // One element first, to learn how large they are.
-      const room = elementBytes === undefined ? 1 : Math.max(1, Math.floor((memoryBytes - bytes) / Math.max(1, elementBytes)))
+      const room = elementBytes === undefined || elementBytes > ONE_BY_ONE_BYTES ? 1 : Math.max(1, Math.floor((memoryBytes - bytes) / Math.max(1, elementBytes)))
       read(inner, Math.min(room, limit - inner.held))
     }
+    const idle = inFlight === 0 && before === 0 && !outerEnded
+    if (idle && !full) meter.full++
+    full = idle
   }
 
   // ── Whose turn it is ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -221,7 +241,7 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
   /** The inner dataset whose turn it is: in the slot, or at the head of those that wait for one. */
   const visit = (): InnerDataset | undefined => {
     const [head] = upcoming
-    if (deterministic || ahead === 0) {
+    if (deterministic || most === 0) {
       const inner = slots[cycle]
       if (inner !== undefined || head === undefined) return inner
       if (head.taken && (head.source !== undefined || head.failure !== undefined)) place(upcoming.shift() as InnerDataset, cycle)
@@ -252,7 +272,8 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
   const deliver = (inner: InnerDataset, out: unknown[], max: number): unknown[] => {
     const alone = cycleLength === 1 || (outerEnded && live.length === 1 && upcoming.length === 0)
     const count = Math.min(inner.held, max - out.length, alone ? Infinity : blockLength - block)
-    if (ahead > 0) bytes -= inner.bytesOf(count)
+    if (most > 0) hold(-inner.bytesOf(count))
+    meter.queued -= count
     block = (block + count) % blockLength
     if (block === 0) turnTo((cycle + 1) % cycleLength)
     return inner.take(count, out)
@@ -301,6 +322,7 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
       else if (out.length > 0) return out
       else if (over && closings.size === 0) return null
       else {
+        meter.starved++
         readAhead()
         yield* wait(change())
       }
@@ -348,6 +370,20 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
     restoring = false
   }
 
+  if (params.parallel !== undefined) {
+    ctx.knob({
+      name: 'interleave.parallel',
+      auto: params.parallel === 'auto',
+      least: 1,
+      most,
+      resource: 'request',
+      get: () => ahead,
+      set(value) {
+        ahead = Math.max(1, Math.min(most, value))
+        if (asynchronous) void Promise.resolve().then(changed) // a function of the user may be under way
+      }
+    })
+  }
   return {
     pull: max => run(() => produce(max)),
 
@@ -374,6 +410,7 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
     async close() {
       closed = true
       while (inFlight > 0) await change()
+      for (const inner of [...live, ...upcoming]) meter.queued -= inner.held
       await Promise.all(closings)
       if (closeErrors.length > 0) throw closeErrors.shift()
     }

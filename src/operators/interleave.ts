@@ -73,6 +73,7 @@ export const interleave: Operator<InterleaveParams, unknown> = {
   identity: ({ fn, cycleLength, blockLength, deterministic, seed }) => [fn, cycleLength, blockLength, deterministic, seed ?? null],
   ordered: ({ deterministic }) => deterministic,
   knobs: ({ parallel }) => (parallel === undefined ? [] : [{ name: 'interleave.parallel', value: parallel }]),
+  overlaps: ({ parallel }) => parallel !== undefined,
   lazyInputs: true,
 
   open: args => openInterleave(args.params, args)

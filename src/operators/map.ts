@@ -24,6 +24,7 @@ export const map: Operator<MapParams, unknown> = {
   cardinality: (_, [input]) => input,
   ordered: ({ deterministic }) => deterministic,
   knobs: ({ parallel }) => (parallel === undefined ? [] : [{ name: 'map.parallel', value: parallel }]),
+  overlaps: ({ parallel }) => parallel !== undefined,
   stage: params => (inOrder(params) ? { kind: 'map', fn: params.fn, seed: params.seed } : null),
   lazyInputs: true,
 

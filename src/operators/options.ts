@@ -24,19 +24,21 @@ export interface ResolvedOptions {
   readonly autotune: AutotuneOptions
   readonly threading: ThreadingOptions
   readonly workers: WorkerOptions
+  readonly tracing: boolean
 }
 
 /** Finds the options in the plan as it was written. */
 export function optionsOf(plan: PlanNode): ResolvedOptions {
-  let found: ResolvedOptions = { autotune: {}, threading: {}, workers: {} }
+  let found: ResolvedOptions = { autotune: {}, threading: {}, workers: {}, tracing: false }
   const visit = (node: PlanNode): void => {
     node.inputs.forEach(visit)
     if (node.op !== options) return
-    const { autotune, threading, workers } = node.params as DatasetOptions
+    const { autotune, threading, workers, tracing } = node.params as DatasetOptions
     found = {
       autotune: { ...found.autotune, ...(typeof autotune === 'boolean' ? { enabled: autotune } : autotune) },
       threading: { ...found.threading, ...threading },
-      workers: { ...found.workers, ...(typeof workers === 'number' || workers === 'auto' ? { count: workers } : workers) }
+      workers: { ...found.workers, ...(typeof workers === 'number' || workers === 'auto' ? { count: workers } : workers) },
+      tracing: tracing ?? found.tracing
     }
   }
   visit(plan)
@@ -45,8 +47,9 @@ export function optionsOf(plan: PlanNode): ResolvedOptions {
 
 /** Checks the options of `Dataset.options`. */
 export function checkDatasetOptions(given: DatasetOptions): OptionsParams {
-  checkOptions('options', given, ['autotune', 'threading', 'workers'])
-  const { autotune, threading, workers } = given
+  checkOptions('options', given, ['autotune', 'threading', 'workers', 'tracing'])
+  const { autotune, threading, workers, tracing } = given
+  if (tracing !== undefined && typeof tracing !== 'boolean') throw new TypeError(`options: tracing must be true or false, got ${typeof tracing}`)
   if (autotune !== undefined && typeof autotune !== 'boolean') {
     checkOptions('options: autotune', autotune, ['enabled', 'cpuBudget', 'memoryBytes', 'initialParallelism', 'warmStart'])
     for (const name of ['cpuBudget', 'memoryBytes', 'initialParallelism'] as const) if (autotune[name] !== undefined) checkInteger('options: autotune', name, autotune[name], 1)

@@ -35,6 +35,8 @@ export interface ReadFilesParams extends FilesOfFormat {
   readonly stacked: boolean
   /** Which elements there are to be; a rule hands it down. */
   readonly selection: Selection
+  /** The request as data, from which another thread makes these params again; absent when a store or a format was given as an object. */
+  readonly request?: { readonly format: string; readonly options?: unknown; readonly meaning?: Json } | undefined
 }
 
 /** All elements. */

@@ -13,6 +13,8 @@ export interface StageNode {
 
 /** Generated loops, kept with the functions they call: a plan that is opened every epoch is compiled once. */
 const COMPILED = new WeakMap<object, StageLoop>()
+/** Elements that cursors of the same functions have interpreted before: tasks of a worker thread are short, and many. */
+const INTERPRETED = new WeakMap<object, number>()
 
 /** Older positions are asked for only after an error in the middle of a chunk: marks may be far apart. */
 const TRACK_EVERY = 4096
@@ -33,6 +35,8 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
   const frame: Frame = { at: 0, filled: 0, stage: 0, value: undefined, outcome: undefined, counts: firstOfCounter.map(s => restored.counts[s] ?? 0) }
   let loop = COMPILED.get(key) ?? interpretedLoop(bound)
   let interpreted = !COMPILED.has(key)
+  const before = bound.every(stage => stage.context === null) ? INTERPRETED.get(key) ?? 0 : 0 // else it would be compiled for each anew
+  const taken = (): number => (frame.counts[0] as number) - (restored.counts[0] ?? 0)
   const source = ctx.track(input, TRACK_EVERY)
   const drops = restored.drops.some(drop => drop > 0) ? restored.drops : undefined
   let chunk: readonly unknown[] = []
@@ -174,7 +178,7 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
 
   return {
     pull(max) {
-      if (interpreted && (frame.counts[0] as number) - (restored.counts[0] ?? 0) >= generation.after) compile()
+      if (interpreted && before + taken() >= generation.after) compile()
       frame.filled = 0
       if (failure !== undefined || inputError !== undefined || drops !== undefined) return run(() => fill(max, []))
       // The fast path: chunks that are here, and stages that return plain values.
@@ -212,6 +216,9 @@ export function openStages(chain: readonly StageNode[], key: object, ctx: OpenCo
         return self
       })
       return nest(selves, source.stateAt(position), drops)
+    },
+    close() {
+      if (interpreted) INTERPRETED.set(key, before + taken())
     }
   }
 }
@@ -235,6 +242,8 @@ function bind(chain: readonly StageNode[], ctx: OpenContext): { bound: BoundStag
  * for two declared parameters, default values, rest parameters, bound functions, and `arguments`.
  */
 export function wantsContext(fn: (...args: never[]) => unknown): boolean {
+  const { loaded } = fn as { readonly loaded?: unknown } // by a portable function: what it stands for
+  if (typeof loaded === 'function') fn = loaded as typeof fn
   if (fn.length > 1) return true
   const text = Function.prototype.toString.call(fn)
   const arrow = text.indexOf('=>')

@@ -1,6 +1,7 @@
+import { optionsOf } from '../operators/options.js'
 import type { PlanNode } from '../plan/node.js'
 import { optimize, type Rule } from '../plan/rewrite.js'
-import { FINAL_RULES, RULES } from './rules.js'
+import { FINAL_RULES, FIRST_RULES, RULES } from './rules.js'
 
 /** What the rules made of a plan. */
 export interface OptimizedPlan<T = unknown> {
@@ -26,7 +27,10 @@ export function optimizedPlan<T>(plan: PlanNode<T>): OptimizedPlan<T> {
         return after
       }
     })
-    let best: PlanNode = optimize(plan, RULES.map(noting))
+    // Those that look at the options and at the plan as it was written come first.
+    const given = optionsOf(plan)
+    let best: PlanNode = FIRST_RULES.reduce<PlanNode>((plan, rule) => noting(rule(given)).apply(plan), plan)
+    best = optimize(best, RULES.map(noting))
     for (const rule of FINAL_RULES) best = noting(rule).apply(best)
     result = { plan: best, applied }
     OPTIMIZED.set(plan, result)

@@ -8,12 +8,13 @@ import { readFiles } from '../operators/read-files.js'
 import { repeat } from '../operators/repeat.js'
 import { shard, skip, take } from '../operators/select.js'
 import { shuffle } from '../operators/shuffle.js'
+import { taskElements } from '../operators/task-elements.js'
 import { transformBatch, type BatchableTransform, type TransformBatchParams } from '../operators/transform-batch.js'
 import { withInputs, type PlanNode } from '../plan/node.js'
 import type { Rule } from '../plan/rewrite.js'
 
 /** Operators whose elements can be had again, without a function of the user seeing it. */
-const REPEATABLE: ReadonlySet<object> = new Set<object>([fromArray, fromTensorSlices, parseExample, range, readFiles, repeat, shard, shuffle, skip, take])
+const REPEATABLE: ReadonlySet<object> = new Set<object>([fromArray, fromTensorSlices, parseExample, range, readFiles, repeat, shard, shuffle, skip, take, taskElements])
 
 /** Stacks rows first and transforms whole batches, where `batch` stands above maps of declarative transforms. */
 export const transformBatches: Rule = {

@@ -10,9 +10,14 @@ export function explain(plan: PlanNode, optimized: PlanNode, applied: readonly s
     const charts = plan === optimized ? [['plan', plan] as const] : ([['plan', plan], ['optimized', optimized]] as const)
     return ['flowchart BT', ...charts.flatMap(([title, root]) => [`  subgraph ${title}`, ...mermaid(root, title), '  end'])].join('\n')
   }
-  const before = ['plan', ...tree(plan, 1)]
+  const before = ['plan', ...explainTree(plan, notes)]
   if (plan === optimized) return before.join('\n')
-  return [...before, `optimized (${applied.join(', ')})`, ...tree(optimized, 1)].join('\n')
+  return [...before, `optimized (${applied.join(', ')})`, ...explainTree(optimized, notes)].join('\n')
+}
+
+/** Prints a plan as a tree, the last operator first, with something about every node. */
+export function explainTree(plan: PlanNode, about: (node: PlanNode) => string, depth = 1): string[] {
+  return [`${'  '.repeat(depth)}${nodeText(plan)}  [${about(plan)}]`, ...plan.inputs.flatMap(input => explainTree(input, about, depth + 1))]
 }
 
 /** `name(arguments)`. */
@@ -28,10 +33,6 @@ export function cardinalityText(size: Cardinality): string {
 function notes(node: PlanNode): string {
   const knobs = node.op.knobs?.(node.params) ?? []
   return [cardinalityText(cardinality(node)), ...knobs.map(knob => `knob ${knob.name} = ${knob.value}`)].join(', ')
-}
-
-function tree(node: PlanNode, depth: number): string[] {
-  return [`${'  '.repeat(depth)}${nodeText(node)}  [${notes(node)}]`, ...node.inputs.flatMap(input => tree(input, depth + 1))]
 }
 
 function mermaid(root: PlanNode, prefix: string): string[] {

@@ -47,6 +47,8 @@ export interface Cursor<T> {
 export interface Saved {
   readonly self?: Json
   readonly inputs?: readonly State[]
+  /** So many outputs behind that position were delivered, with no error among them: for cursors that know the states of runs of elements only. */
+  readonly drop?: number
   readonly refused?: string
 }
 
@@ -126,6 +128,8 @@ export interface OpenContext {
   readonly meter: Meter
   /** Makes a number known that may be changed while the cursor runs. */
   knob(knob: LiveKnob): void
+  /** Begins a span of a trace, under a name of its own; what comes back ends it. Absent when nobody wants to see. */
+  readonly span?: ((name: string, attributes: Readonly<Record<string, string | number>>) => () => void) | undefined
   /** What buffers hold is counted here, in measured bytes; the ceiling is that of the process. */
   readonly memory: MemoryAccount
   /** Bounds that the user set for this iteration. */
@@ -251,6 +255,8 @@ export interface Operator<P = any, O = unknown> {
   readonly readsAhead?: boolean
   /** True for sources that read from a store: reading ahead hides waiting and has no effect that a user can see. */
   readonly reads?: boolean
+  /** True when it calls functions ahead of demand, as with these params it was told to: going on ahead of them hides waiting. */
+  overlaps?(params: P): boolean
   knobs?(params: P): readonly Knob[]
   /** The step of a fused loop that does the same, for elementwise operators; `null` when these params do not allow it. */
   stage?(params: P): Stage | null

@@ -157,4 +157,9 @@ export interface DatasetOptions {
   readonly autotune?: boolean | AutotuneOptions
   readonly threading?: ThreadingOptions
   readonly workers?: number | 'auto' | WorkerOptions
+  /**
+   * Make what happens visible: spans of OpenTelemetry for the epoch, files and elements, where `@opentelemetry/api` is installed and set up; and measures
+   * of the stages for DevTools, Perfetto and `PerformanceObserver`. @default false
+   */
+  readonly tracing?: boolean
 }

@@ -63,8 +63,11 @@ export interface Task {
 
 /** A piece that a thread keeps open. Calls are answered in turn, and may overlap. */
 export interface Session {
-  /** Up to `max` elements, in a row, with errors in their places. */
-  pull(max: number): Promise<Reply & { readonly ended: boolean }>
+  /**
+   * Up to `max` elements, in a row, with errors in their places. Stacked rows are counted from the first of each pull: whoever knows how many
+   * rows are missing asks for those first. At the end, `state` is that of the plan there: behind its last element there may be some that it left out.
+   */
+  pull(max: number): Promise<Reply & { readonly ended: boolean; readonly state?: State | undefined }>
   close(): Promise<void>
 }
 

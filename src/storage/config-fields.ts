@@ -1,7 +1,7 @@
-import type { PoolConfig, RangeEngineConfig } from './config.js'
+import type { ConnectionPoolConfig, RangeEngineConfig } from './config.js'
 
 /** The name of a setting; no two levels have one in common. */
-export type FieldName = keyof PoolConfig | keyof RangeEngineConfig
+export type FieldName = keyof ConnectionPoolConfig | keyof RangeEngineConfig
 
 /** What a value is counted in. */
 export type Unit = 'count' | 'bytes' | 'bytes per second' | 'ms' | 'share' | 'yes or no'

@@ -3,7 +3,7 @@ import { checkKeys } from './known-keys.js'
 import { ADAPTIVE_FIELDS, adaptiveTuning, type AdaptiveTuning } from './layers/workload.js'
 
 /** How requests to a store share connections and memory. */
-export interface PoolConfig {
+export interface ConnectionPoolConfig {
   /** Connections per host. @default 64 */
   readonly poolSize: number
   /** Requests in flight, over all hosts. @default 256 */
@@ -60,7 +60,7 @@ export interface RangeEngineConfig {
   readonly backoffCap: number
 }
 
-export const DEFAULT_POOL: PoolConfig = Object.freeze({
+export const DEFAULT_POOL: ConnectionPoolConfig = Object.freeze({
   poolSize: 64, maxInflight: 256, maxInflightBytes: 256 << 20, adaptiveConcurrency: true, retryBudget: 0.1, hedge: false, hedgeQuantile: 0.95, hedgeBudget: 0.02
 })
 
@@ -72,7 +72,7 @@ export const DEFAULT_RANGES: RangeEngineConfig = Object.freeze({
 
 /** The levels of a store's configuration. The level above, `LoaderOptions`, belongs to the loader. */
 export interface StoreTuning {
-  readonly pool?: Partial<PoolConfig> | undefined
+  readonly pool?: Partial<ConnectionPoolConfig> | undefined
   readonly ranges?: Partial<RangeEngineConfig> | undefined
   /** Choose sizes and concurrency for what is really read. What is given above stays as it is. @default false */
   readonly adaptive?: boolean | undefined
@@ -91,7 +91,7 @@ export interface ConfigLine {
 
 /** All settings of a store. */
 export interface Tuning {
-  readonly pool: PoolConfig
+  readonly pool: ConnectionPoolConfig
   /** In adaptive mode `chunkSize`, `maxConcurrentRanges`, `readAhead` and `firstRange` change here: read them when they are needed. */
   readonly ranges: RangeEngineConfig
   /** Wants to be told of the objects that are read. Absent when the mode is off. */
@@ -123,7 +123,7 @@ export function resolveTuning(tuning: StoreTuning | undefined, env: Readonly<Rec
     return workload === 'unknown' ? setting : { value, origin: 'adaptive', from: `adaptive (${workload})` }
   }
   return {
-    pool: Object.freeze(valuesOf<PoolConfig>(settings, FIELD_NAMES.filter(name => FIELDS[name].level === 'pool'))),
+    pool: Object.freeze(valuesOf<ConnectionPoolConfig>(settings, FIELD_NAMES.filter(name => FIELDS[name].level === 'pool'))),
     ranges: live<RangeEngineConfig>(FIELD_NAMES.filter(name => FIELDS[name].level === 'ranges'), current),
     adaptive,
     explain: () => [
@@ -221,7 +221,7 @@ function isAdaptive(name: FieldName): name is (typeof ADAPTIVE_FIELDS)[number] {
 }
 
 /** The values under their names. One cast: the table of fields has the names of the types, which its own type checks. */
-function valuesOf<T = PoolConfig & RangeEngineConfig>(settings: Settings, names: readonly FieldName[]): T {
+function valuesOf<T = ConnectionPoolConfig & RangeEngineConfig>(settings: Settings, names: readonly FieldName[]): T {
   return Object.fromEntries(names.map(name => [name, settings[name].value])) as T
 }
 

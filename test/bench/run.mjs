@@ -11,8 +11,10 @@ import { table } from './harness/table.mjs'
 
 /** One line per suite. Each module has `title`, and `run(options)` that returns `{ rows, notes }`. */
 const SUITES = {
+  autotune: () => import('./autotune/suite.mjs'),
   engine: () => import('./engine/suite.mjs'),
   formats: () => import('./formats/suite.mjs'),
+  parallel: () => import('./parallel/suite.mjs'),
   stores: () => import('./stores/suite.mjs'),
   tfrecord: () => import('./tfrecord/suite.mjs')
 }

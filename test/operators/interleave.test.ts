@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { readFileSync } from 'node:fs'
 import { Dataset } from '../../src/dataset.js'
 import { openPlan } from '../../src/engine/open.js'
-import type { Iteration } from '../../src/engine/scope.js'
+import { plainServices, type Iteration } from '../../src/engine/scope.js'
 import { isMillraceError } from '../../src/errors.js'
 import { flatMap, flatMapParams } from '../../src/operators/flat-map.js'
 import { interleave, interleaveParams, type InterleaveOptions } from '../../src/operators/interleave.js'
@@ -39,7 +39,7 @@ function gate(): { readonly opened: Promise<void>; open(): void } {
 
 /** Runs a plan with chunks of the given sizes in turn, restoring from the JSON of its state behind every chunk if asked to. */
 async function runInChunks(ds: Dataset<unknown>, sizes: readonly number[], restore = false): Promise<unknown[]> {
-  const iteration: Iteration = { signal: new AbortController().signal, aborted: false, seed: 1, optimize: plan => plan, stages: new Map() }
+  const iteration: Iteration = { signal: new AbortController().signal, aborted: false, seed: 1, optimize: plan => plan, stages: new Map(), services: plainServices() }
   let input = openPlan(ds.plan, iteration, { epoch: 0, branch: 0 })
   const out: unknown[] = []
   for (let i = 0; ; i++) {

@@ -1,4 +1,4 @@
-import type { PoolConfig } from '../config.js'
+import type { ConnectionPoolConfig } from '../config.js'
 import type { BodyTarget, Exchange, ReplyHead, SendOptions, Transport } from '../remote/http.js'
 import type { Surroundings } from '../remote/reader.js'
 import { signalWatch, type Abortable } from '../remote/signals.js'
@@ -32,7 +32,7 @@ const ORIGINS = 256
  * At most `hedgeBudget` of all requests are doubled; none before an origin has answered 200 times, and none for ten seconds after it
  * replied 429 or 503. A second request that is refused (429, 5xx) does not count as an answer.
  */
-export function hedged(transport: Transport, config: Pick<PoolConfig, 'hedge' | 'hedgeQuantile' | 'hedgeBudget'>, surroundings: Pick<Surroundings, 'now' | 'sleep'>, observer?: (hedge: Hedge) => void): Transport {
+export function hedged(transport: Transport, config: Pick<ConnectionPoolConfig, 'hedge' | 'hedgeQuantile' | 'hedgeBudget'>, surroundings: Pick<Surroundings, 'now' | 'sleep'>, observer?: (hedge: Hedge) => void): Transport {
   if (!config.hedge) return transport
   const { hedgeQuantile, hedgeBudget } = config
   const origins = new Map<string, Origin>()

@@ -1,4 +1,4 @@
-import type { PoolConfig } from '../config.js'
+import type { ConnectionPoolConfig } from '../config.js'
 import type { Limits, Permit, Surroundings } from '../remote/reader.js'
 import { signalWatch, type Abortable } from '../remote/signals.js'
 
@@ -46,7 +46,7 @@ const IDLE_HOSTS = 1024
  * for all the requests that were under way then, never below 4; it grows by one for each run of good replies as long as itself
  * (32 at least) in which more than 90 % of it was used.
  */
-export function limits(config: PoolConfig, surroundings: Pick<Surroundings, 'now'>, observer?: (change: LimitChange) => void): RequestLimits {
+export function limits(config: ConnectionPoolConfig, surroundings: Pick<Surroundings, 'now'>, observer?: (change: LimitChange) => void): RequestLimits {
   const { maxInflight, maxInflightBytes, adaptiveConcurrency } = config
   const ceiling = Math.max(1, Math.min(config.poolSize, maxInflight))
   const hosts = new Map<string, Host>()

@@ -1,4 +1,4 @@
-import type { PoolConfig, RangeEngineConfig } from '../config.js'
+import type { ConnectionPoolConfig, RangeEngineConfig } from '../config.js'
 import type { ReplyHead } from './http.js'
 
 /**
@@ -43,7 +43,7 @@ const REMEMBERED = 1000
  * Bounds the retries of each host to a share of the requests that succeed, whoever makes them: a service that fails everybody is not asked
  * eight times as often as one that works. A host begins with the retries of a thousand requests.
  */
-export function retryBudget({ retryBudget: share }: Pick<PoolConfig, 'retryBudget'>): {
+export function retryBudget({ retryBudget: share }: Pick<ConnectionPoolConfig, 'retryBudget'>): {
   host(origin: string): Host
   succeeded(host: Host): void
   /** False when there is nothing left. */

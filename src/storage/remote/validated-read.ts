@@ -12,7 +12,7 @@ import { MillraceError } from '../../errors.js'
 import { abortable } from '../../util/abort.js'
 import { isPromise } from '../../util/promise.js'
 import { closedError } from '../checks.js'
-import type { PoolConfig, RangeEngineConfig } from '../config.js'
+import type { ConnectionPoolConfig, RangeEngineConfig } from '../config.js'
 import { Attempt } from './attempt.js'
 import { backoff, retryBudget } from './backoff.js'
 import { lateFault, readError, type Fault } from './fault.js'
@@ -39,7 +39,7 @@ const UNKNOWN_AT_LEAST = 64 << 10
 const CONTROLLERS = 256
 
 export function validatedReader(
-  service: ReadService, transport: Transport, config: RangeEngineConfig & Pick<PoolConfig, 'retryBudget'>, options: ValidatedReaderOptions = {}
+  service: ReadService, transport: Transport, config: RangeEngineConfig & Pick<ConnectionPoolConfig, 'retryBudget'>, options: ValidatedReaderOptions = {}
 ): ValidatedReader {
   const { limits, record, surroundings = systemSurroundings } = options
   const now = (): number => surroundings.now()

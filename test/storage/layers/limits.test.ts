@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { DEFAULT_POOL, type PoolConfig } from '../../../src/storage/config.js'
+import { DEFAULT_POOL, type ConnectionPoolConfig } from '../../../src/storage/config.js'
 import { limits, type LimitChange, type RequestLimits } from '../../../src/storage/layers/limits.js'
 import type { Permit } from '../../../src/storage/remote/reader.js'
 import { seededRandom } from '../../servers/seeded.js'
@@ -9,7 +9,7 @@ const MiB = 1 << 20
 const NEVER = new AbortController().signal
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
-const make = (config: Partial<PoolConfig>, observer?: (change: LimitChange) => void): RequestLimits =>
+const make = (config: Partial<ConnectionPoolConfig>, observer?: (change: LimitChange) => void): RequestLimits =>
   limits({ ...DEFAULT_POOL, ...config }, { now: () => 42 }, observer)
 
 /** Enters, and writes its name down when it is in. */

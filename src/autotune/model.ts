@@ -1,0 +1,118 @@
+/** What a window says about each stage: what it could do, and what holds it up. */
+import { mean, type Look } from './observe.js'
+
+/** The consumer hardly waits below this share of its time. */
+export const HARDLY_WAITS = 0.02
+
+/** A stage over a window. */
+export interface StageModel {
+  readonly operator: string
+  readonly metered: boolean
+  /** Milliseconds for one call, read or task. */
+  readonly serviceMs: number
+  /** Of those, for one element that the consumer gets. */
+  readonly ratio: number
+  readonly served: number
+  /** Mean over the looks. */
+  readonly inFlight: number
+  readonly queued: number
+  /** The fewest that were ready at any look. */
+  readonly leastQueued: number
+  readonly pulls: number
+  readonly starved: number
+  readonly full: number
+  /** How much more is wanted of it than it gives: share of the pulls that found nothing ready, or of the time that they waited. */
+  readonly demand: number
+  /** Share of the time in which it fetched nothing. */
+  readonly idleShare: number
+  /** Elements that pass per millisecond. */
+  readonly rate: number
+  /** Elements for one that the consumer gets. */
+  readonly perDelivered: number
+  /** How long a pull that found nothing ready had to wait. */
+  readonly outageMs: number
+  readonly heldBytes: number
+}
+
+/** The plan over a window. */
+export interface Model {
+  readonly gapMs: number
+  readonly delivered: number
+  /** Share of the consumer's time that it waited for us. */
+  readonly waitShare: number
+  readonly satisfied: boolean
+  readonly loop: number
+  readonly stages: readonly StageModel[]
+}
+
+const share = (part: number, whole: number): number => (whole <= 0 ? 0 : Math.min(1, Math.max(0, part / whole)))
+
+/** Models a window of at least two looks. */
+export function modelOf(looks: readonly Look[]): Model {
+  const first = looks[0] as Look
+  const last = looks.at(-1) as Look
+  const ms = last.at - first.at
+  const delivered = last.delivered - first.delivered
+  const waited = last.waitMs - first.waitMs
+  const gaps = last.gapMs - first.gapMs
+  // What it has waited for an element that is not there yet is not in the totals.
+  const waitShare = delivered === 0 ? share(Math.max(waited, ms - gaps), ms) : share(waited, waited + Math.min(gaps, delivered * last.usualGapMs * 1.5))
+  const busyShares = last.stages.map((stage, at) => share(stage.busyMs - (first.stages[at]?.busyMs ?? 0), ms))
+  const stages = last.stages.map((stage, at): StageModel => {
+    const before = first.stages[at] ?? stage
+    const served = stage.served - before.served
+    const pulls = stage.pulls - before.pulls
+    const starved = stage.starved - before.starved
+    const seen = looks.map(look => look.stages[at] ?? stage)
+    const inFlight = mean(seen.map(each => each.inFlight))
+    return {
+      operator: stage.operator,
+      metered: stage.metered,
+      serviceMs: served > 0 ? (stage.serviceMs - before.serviceMs) / served : stage.served > 0 ? stage.serviceMs / stage.served : inFlight > 0 ? ms : 0,
+      ratio: delivered > 0 ? served / delivered : 0,
+      served,
+      inFlight,
+      queued: mean(seen.map(each => each.queued)),
+      leastQueued: Math.min(...seen.map(each => each.queued)),
+      pulls,
+      starved,
+      full: stage.full - before.full,
+      demand: pulls > 0 ? Math.max(share(starved, pulls), busyShares[at] ?? 0) : stage.metered && inFlight > 0 && stage.queued === 0 ? 1 : 0,
+      idleShare: Math.min(share(seen.filter(each => each.inFlight === 0).length, seen.length), at === 0 ? 1 : 1 - (busyShares[at - 1] ?? 0)),
+      rate: ms > 0 ? (stage.elements - before.elements) / ms : 0,
+      perDelivered: delivered > 0 ? (stage.elements - before.elements) / delivered : 0,
+      outageMs: starved > 0 ? ((busyShares[at] ?? 0) * ms) / starved : 0,
+      heldBytes: stage.heldBytes
+    }
+  })
+  return { gapMs: last.usualGapMs, delivered, waitShare, satisfied: delivered > 0 && waitShare < HARDLY_WAITS, loop: mean(looks.map(look => look.loop)), stages }
+}
+
+/** Calls that have to be under way for what the consumer takes when it never waits (Little's law); infinite when it takes no time. */
+export function neededInFlight(model: Model, { ratio, serviceMs }: StageModel): number {
+  if (model.delivered === 0 || ratio === 0) return Infinity
+  return model.gapMs < 1e-3 ? Infinity : (ratio * serviceMs) / model.gapMs
+}
+
+/**
+ * Elements by which a buffer should be deeper so that what is above goes on while nothing comes from below; infinite when
+ * the consumer takes no time.
+ */
+export function missingDepth(model: Model, { outageMs, perDelivered }: StageModel): number {
+  return model.gapMs < 1e-3 ? Infinity : (outageMs * perDelivered) / model.gapMs
+}
+
+const percent = (part: number): string => `${Math.round(part * 100)} %`
+
+/** What holds the plan up at that stage, in words. */
+export function whyOf(model: Model, at: number, value: number): string {
+  const stage = model.stages[at]
+  const consumer = `the consumer waits ${percent(model.waitShare)} of its time`
+  if (stage === undefined || !stage.metered) return consumer
+  const facts = [`${stage.operator} had nothing ready at ${stage.starved} of ${stage.pulls} pulls`]
+  if (stage.inFlight > 0) facts.push(`${round(stage.inFlight)} in flight of ${value} at ${round(stage.serviceMs)} ms each`)
+  if (stage.full > 0) facts.push(`was full ${stage.full} times`)
+  return `${consumer}: ${facts.join(', ')}`
+}
+
+const round = (value: number): string => (value < 10 ? value.toFixed(1) : value.toFixed(0))

@@ -1,0 +1,84 @@
+/** Measures what a step did, until it is told from noise. */
+import type { LogEntry } from './log.js'
+import { gaugeFor, measure, type Gauge, type Look } from './observe.js'
+import { HARDLY_WAITS, modelOf, type Model } from './model.js'
+import type { Candidate } from './propose.js'
+
+/** A step that is being measured. */
+export interface Trial {
+  readonly candidate: Candidate
+  readonly entry: LogEntry
+  /** Looks under the setting before. */
+  readonly before: readonly Look[]
+  readonly gauge: Gauge
+  /** It was measured well before, and shall be after. */
+  readonly careful: boolean
+  /** Until then what was under way, and what is in buffers, is of the setting before. */
+  readonly settledAt: number
+  /** Looks under the new setting. */
+  readonly looks: Look[]
+}
+
+/** What came of it. */
+export interface Verdict {
+  readonly outcome: 'kept' | 'taken back'
+  readonly effect: number
+  /** It was clearly less than before. */
+  readonly harmful: boolean
+}
+
+/** Less than this is no gain. */
+const GAIN = 0.03
+/** What can no longer come to this is given up. */
+const WORTH = 0.06
+/** Less by this is a step too far. */
+const HARM = 0.05
+/** More than this is a loss, where something is given back. */
+const LOSS = 0.015
+const LEAST_MS = 60
+/** Whoever gives back is in no hurry, and bursts come one after the other. */
+const RETURN_LEAST_MS = 600
+const LEAST_COUNT = 10
+const RAISE_MOST_MS = 500
+const CAREFUL_LEAST_MS = 300
+const CAREFUL_MOST_MS = 800
+const RETURN_MOST_MS = 1500
+const SETTLE_MOST_MS = 500
+const DRAIN_MOST_MS = 2500
+
+export function newTrial(candidate: Candidate, entry: LogEntry, before: readonly Look[], model: Model, now: number, careful: boolean): Trial {
+  return { candidate, entry, before, careful, gauge: gaugeFor(before, candidate.at), settledAt: now + settleMs(candidate, model), looks: [] }
+}
+
+/** A service for what is under way; with less, also until what is ready above is used up, which would hide a loss. */
+export function settleMs({ kind, at }: Pick<Candidate, 'kind' | 'at'>, model: Model): number {
+  const above = model.stages.slice(at)
+  const service = Math.min(SETTLE_MOST_MS, 1.3 * Math.max(0, ...above.map(({ serviceMs }) => serviceMs)))
+  if (kind !== 'return') return service
+  const drain = above.reduce((sum, { queued, rate }) => sum + (rate > 0 ? queued / rate : 0), 0)
+  return service + Math.min(DRAIN_MOST_MS, 1.2 * drain)
+}
+
+/** The verdict, or undefined while it cannot be told. */
+export function judge({ candidate, before, gauge, looks, careful }: Trial): Verdict | undefined {
+  const gapMs = looks.at(-1)?.usualGapMs ?? 0
+  const then = measure(before, gauge, gapMs)
+  const now = measure(looks, gauge, gapMs)
+  if (now.ms < LEAST_MS) return undefined
+  const late = now.ms >= (candidate.kind === 'return' ? RETURN_MOST_MS : careful ? CAREFUL_MOST_MS : RAISE_MOST_MS)
+  if (now.count < LEAST_COUNT && !late) return undefined
+  const effect = then.rate > 0 ? now.rate / then.rate - 1 : now.rate > 0 ? 1 : 0
+  const noise = Math.hypot(then.noise, now.noise)
+  const harmful = effect < -HARM && (-effect > 2 * noise || effect < -0.3)
+  const keptIf = (kept: boolean): Verdict => ({ outcome: kept ? 'kept' : 'taken back', effect, harmful: harmful && !kept })
+  if (candidate.kind === 'return') {
+    if (effect < -2 * LOSS && -effect > 2 * noise) return keptIf(false)
+    const waits = modelOf(before).satisfied && modelOf(looks).waitShare > HARDLY_WAITS / 2
+    if (effect >= -LOSS && noise <= LOSS && now.ms >= RETURN_LEAST_MS) return keptIf(!waits)
+    return late ? keptIf(effect >= -LOSS / 2 && noise < 4 * LOSS && !waits) : undefined
+  }
+  if (careful && now.ms < CAREFUL_LEAST_MS && effect > -0.5) return undefined
+  if (effect - 2 * noise > GAIN) return keptIf(true)
+  if (effect + 1.5 * noise < WORTH && effect < GAIN) return keptIf(false)
+  return late || noise < GAIN / 3 ? keptIf(effect >= Math.max(GAIN, Math.min(0.15, candidate.likely ? noise / 2 : noise))) : undefined
+}

@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { Dataset } from '../../src/dataset.js'
+import { encodeExample, fixedLen } from '../../src/example/index.js'
+import { offloadFiles } from '../../src/operators/offload-files.js'
+import { portable } from '../../src/portable.js'
+import { defaultMemoryStore } from '../../src/storage/memory.js'
+import { operatorConformance } from '../../src/testing/operator.js'
+import { cast } from '../../src/transforms.js'
+import { writeNpy, writeNpz, writeHdf5 } from '../../src/write-arrays.js'
+import { writeTfrecord } from '../../src/write.js'
+import { inProcessWorkers, type DoubleWorkers } from '../workers/double.js'
+import { offloaded, type OffloadedOptions } from './offload-files-plans.js'
+
+const url = new URL('./offload-files-functions.mjs', import.meta.url)
+type Fn = (record: Uint8Array) => unknown
+const fn = (name: string): Fn => portable<Readonly<Record<string, Fn>>>(url, name)
+const where = 'mem://offload-files'
+const spec = { x: fixedLen([3], 'float32'), y: fixedLen([], 'int64') }
+const example = (i: number): Uint8Array => encodeExample({ x: new Float32Array([i, i + 1, i + 2]), y: BigInt(i) })
+const bytes = (i: number): Uint8Array => Uint8Array.of(i, i + 1, i + 2, i >> 8)
+const upTo = (count: number, from = 0): number[] => Array.from({ length: count }, (_, i) => from + i)
+const SIZES = [5, 0, 7, 1, 12]
+
+async function damage(uri: string, at: number): Promise<void> {
+  const source = await defaultMemoryStore.open(uri)
+  const all = new Uint8Array(source.byteLength)
+  await source.read(0, all)
+  await source.close()
+  all[at] = (all[at] as number) ^ 0xff
+  await defaultMemoryStore.put(uri, all)
+}
+
+beforeAll(async () => {
+  let next = 0
+  for (const [k, size] of SIZES.entries()) {
+    const own = upTo(size, next)
+    next += size
+    await writeTfrecord(`${where}/examples-${k}.tfrecord`, own.map(example))
+    await writeTfrecord(`${where}/bytes-${k}.tfrecord`, own.map(bytes))
+    await writeTfrecord(`${where}/damaged-${k}.tfrecord`, own.map(bytes))
+    if (size > 0) await writeNpy(`${where}/rows-${k}.npy`, { dtype: 'float32', shape: [size, 3], data: Float32Array.from(own.flatMap(i => [i, i, i])) })
+    if (size > 0) await writeNpz(`${where}/both-${k}.npz`, { x: { dtype: 'float32', shape: [size, 2], data: Float32Array.from(own.flatMap(i => [i, -i])) }, y: { dtype: 'int32', shape: [size], data: Int32Array.from(own) } })
+    await defaultMemoryStore.put(`${where}/fixed-${k}.bin`, Uint8Array.from(own.flatMap(i => [...bytes(i)])))
+    await defaultMemoryStore.put(`${where}/raw-${k}.txt`, Uint8Array.from([k, 1, 2, 3]))
+  }
+  // A record whose data are damaged, and a length that is: the rest of that file is lost.
+  await damage(`${where}/damaged-2.tfrecord`, 20 * 2 + 12)
+  await damage(`${where}/damaged-4.tfrecord`, 20 * 6)
+  await writeNpy(`${where}/large.npy`, { dtype: 'float32', shape: [53, 3], data: Float32Array.from(upTo(53).flatMap(i => [i, i, i])) })
+  await writeHdf5(`${where}/large.h5`, { x: { data: { dtype: 'int32', shape: [41, 2], data: Int32Array.from(upTo(82)) } } })
+})
+afterAll(() => defaultMemoryStore.clear())
+
+const tfrecord = (name: string) => () => Dataset.tfrecord(`${where}/${name}-*.tfrecord`, { index: false })
+
+/** What is to be the same with workers as without. */
+const PLANS: readonly (readonly [string, () => Dataset<unknown>, OffloadedOptions?])[] = [
+  ['TFRecord, parsed and batched', () => tfrecord('examples')().parseExample(spec).batch(4)],
+  ['TFRecord, with a function, not batched', () => tfrecord('bytes')().map(fn('first'))],
+  ['TFRecord, filtered and batched', () => tfrecord('bytes')().filter(fn('fewer')).map(fn('numbered')).batch(3)],
+  ['TFRecord, with promises and batched', () => tfrecord('bytes')().map(fn('later')).map(fn('first')).batch(4, { dropRemainder: true })],
+  ['a function that fails', () => tfrecord('bytes')().map(fn('notFive')).map(fn('first')).batch(4)],
+  ['damaged records', () => tfrecord('damaged')().map(fn('numbered')).batch(4)],
+  ['damaged records and a function that fails behind a filter', () => tfrecord('damaged')().filter(fn('fewer')).map(fn('notFive')).map(fn('first'))],
+  ['rows of NPY files', () => Dataset.npy(`${where}/rows-*.npy`).batch(4)],
+  ['rows of NPY files with transforms', () => Dataset.npy(`${where}/rows-*.npy`).map(cast('int32')).batch(5)],
+  ['rows of NPZ files, that look at their ordinals', () => Dataset.npz(`${where}/both-*.npz`).map(fn('drawn') as never).batch(4)],
+  ['records of fixed length, that look at their ordinals', () => Dataset.fixedLengthRecords(`${where}/fixed-*.bin`, { recordBytes: 4 }).map(fn('withIndex'))],
+  ['a large file in parts', () => Dataset.npy(`${where}/large.npy`).batch(4), { unitBytes: 100 }],
+  ['a large file in parts, with ordinals', () => Dataset.npy(`${where}/large.npy`).map(cast('int32')).map(fn('withIndex') as never), { unitBytes: 100 }],
+  ['an HDF5 file in parts', () => Dataset.hdf5(`${where}/large.h5`, 'x').batch(6), { unitBytes: 30 }],
+  ['whole files', () => Dataset.raw(`${where}/raw-*.txt`).map(fn('withIndex')).batch(2)],
+  ['files of which one is not there', () => Dataset.npy([`${where}/rows-0.npy`, `${where}/none.npy`, `${where}/rows-2.npy`]).map(cast('int32')).batch(4)],
+  ['one file', () => Dataset.tfrecord(`${where}/examples-2.tfrecord`).parseExample(spec).batch(3)]
+]
+
+describe('files that are read in threads give what is read here', () => {
+  for (const [name, make, options] of PLANS) {
+    describe(name, () => {
+      let workers: DoubleWorkers
+      const elsewhere = () => offloaded(make(), () => (workers = inProcessWorkers({ threads: 2 })), options)
+      test('the rule takes it', async () => {
+        expect(elsewhere().isOffloaded).toBe(true)
+        for (const iterator = elsewhere().iterator({ seed: 1 }); ;) {
+          const step = await iterator.next().catch(() => undefined)
+          if (step?.done === true) break
+        }
+        expect(workers.seen.sessions).toBeGreaterThan(0)
+        expect(workers.seen.open).toBe(0)
+      })
+      for (const check of operatorConformance({ make, same: [elsewhere] })) test(check.name, check.run)
+    })
+  }
+})
+void offloadFiles
