@@ -60,6 +60,7 @@ export function filesParams(where: string, { files, format, options, store, onCh
     },
     openFile: ({ uri, known }, signal) => openUri(store === undefined ? uri : { store, uri }, { signal, known }),
     filesAtOnce: async uri => (store ?? await resolveStore(uri)).capabilities.idealRequests ?? FILES_AT_ONCE,
+    storeKnobs: async uri => (store ?? await resolveStore(uri)).knobs?.() ?? [],
     onChanged,
     ...formatParams(format as string | Format<unknown>),
     options,

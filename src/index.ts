@@ -15,6 +15,16 @@ export {
   type ExampleSpec, type Feature, type FeatureDType, type FeatureListValue, type FeatureOptions, type FeatureValue, type FixedLen, type FixedLenOptions, type ListValue,
   type ParsedExample, type ParsedFeature, type ParsedFeatureList, type ParsedSequenceExample, type Ragged, type SequenceSpec, type VarLen
 } from './example/index.js'
+export { collateToList, defaultCollate, paddedCollate, type Collate } from './loader/collate.js'
+export { concatDataset, mapDataset, randomSplit, stackDataset, subset, tensorDataset, type ElementOf, type Parts, type Stacked, type Subset } from './loader/map-dataset.js'
+export type { BatchSampler, MapDataset, Sampler, SamplerPass } from './loader/sampler.js'
+export { batchSampler, type BatchSamplerOptions } from './loader/samplers/batch.js'
+export type { OrderedSampler } from './loader/samplers/common.js'
+export { distributedSampler, type DistributedSampler, type DistributedSamplerOptions } from './loader/samplers/distributed.js'
+export { randomSampler, type RandomSamplerOptions } from './loader/samplers/random.js'
+export { sequentialSampler } from './loader/samplers/sequential.js'
+export { subsetRandomSampler, subsetSampler } from './loader/samplers/subset.js'
+export { weightedRandomSampler, type WeightedRandomSamplerOptions } from './loader/samplers/weighted.js'
 export type { CacheOptions } from './operators/cache.js'
 export type { GeneratorContext } from './operators/from.js'
 export type { InterleaveOptions } from './operators/interleave.js'

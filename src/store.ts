@@ -5,7 +5,10 @@
  * or it throws a {@link MillraceError}. Retrying, splitting and caching are layers around it. What is optional here, the
  * functions of `millrace/stores` (`get`, `copy`, `removePrefix`, …) do with the rest, as well as that can be done.
  */
+import type { LiveKnob } from './plan/tuning.js'
+
 export { MillraceError, isMillraceError, type ErrorKind, type ErrorContext } from './errors.js'
+export type { LiveKnob } from './plan/tuning.js'
 
 /** Options of everything that can wait. */
 export interface RequestOptions {
@@ -183,6 +186,8 @@ export interface Store {
   /** Objects right below `prefix`, and the prefixes that go on. */
   listDirectory?(prefix: string, options?: RequestOptions): AsyncIterable<DirectoryPage>
   readonly containers?: Containers | undefined
+  /** Numbers that may be changed while it reads, without changing what is read: `maxConcurrentRanges`, `chunkSize`, `readAhead`. A tuner does. */
+  knobs?(): readonly LiveKnob[]
   /** Lets go of connections and timers. What is under way ends with `Closed`. Afterwards everything is `Closed`. */
   close?(): Promise<void>
 }

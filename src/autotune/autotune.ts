@@ -6,7 +6,7 @@ import type { AutotuneOptions, Tuner, TunerView } from '../plan/tuning.js'
 import { knobsOf, type Move } from './knobs.js'
 import { cutMemory, fitThreads, memoryShare, NEAR_MEMORY } from './limits.js'
 import { tuningLog } from './log.js'
-import { modelOf } from './model.js'
+import { modelOf, waitShareOf, type Model } from './model.js'
 import { gaugeFor, lookAt, measure, type Look } from './observe.js'
 import { phases } from './phase.js'
 import { keyOf, raises, returns, type Candidate, type Situation } from './propose.js'
@@ -63,16 +63,18 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
   let mayCutAt = 0
   let recoveredAt = 0
   let callOff: (() => void) | undefined
+  let stopped = false
 
   const apply = (moves: readonly Move[]): void => {
-    for (const { name, to } of moves) knobs.set(name, to)
+    // What is lowered first, so that no sum is passed in between.
+    for (const { name, to } of [...moves].sort((a, b) => a.to - a.from - (b.to - b.from))) knobs.set(name, to)
   }
   const situation = (): Situation => ({ view, knobs, model: modelOf(window), tried, floors, overshot, bold: window.length > 0 && (window.at(-1) as Look).at - phaseAt < BOLD_MS })
 
-  const begin = (candidate: Candidate, now: number): void => {
+  const begin = (candidate: Candidate, model: Model, now: number): void => {
     const entry = log.open(now - began, candidate.moves, candidate.why)
     apply(candidate.moves)
-    trial = newTrial(candidate, entry, window, modelOf(window), now, careful || settled)
+    trial = newTrial(candidate, entry, window, model, now, settled ? 'patient' : careful ? 'careful' : 'bold')
     period = TRIAL_PERIOD_MS
   }
   const takeBack = ({ candidate, entry }: Trial, effect: number | undefined): void => {
@@ -99,12 +101,12 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
     }
     done.entry.close('kept', effect)
     trial = undefined
-    changed = true
     window = [...done.looks]
     if (candidate.kind === 'return') {
       for (const { name } of candidate.moves) returned.add(name)
       return
     }
+    changed = true
     tried.clear()
     settled = false
     careful = false
@@ -119,6 +121,7 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
   const settle = (now: number): void => {
     settled = true
     usual.settle(now, changed)
+    if (changed) restMs = FIRST_REST_MS
     changed = false
     restUntil = now + restMs
   }
@@ -126,7 +129,7 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
   const explore = (now: number): void => {
     const seen = situation()
     const next = seen.model.satisfied ? undefined : raises(seen)[0]
-    if (next !== undefined) begin(next, now)
+    if (next !== undefined) begin(next, seen.model, now)
     else settle(now)
   }
   /** Now and then: gives back what is not needed, and tries again what did not help before. */
@@ -139,7 +142,7 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
     }
     restMs = Math.min(LAST_REST_MS, restMs * (next === undefined ? 2 : 1.5))
     restUntil = now + restMs
-    if (next !== undefined) begin(next, now)
+    if (next !== undefined) begin(next, seen.model, now)
   }
   const newPhase = (now: number): void => {
     if (trial !== undefined) takeBack(trial, undefined)
@@ -151,7 +154,6 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
     settled = false
     phaseAt = now
     period = TRIAL_PERIOD_MS
-    restMs = FIRST_REST_MS
     window = window.slice(-2)
   }
   /** Ceilings come before everything else. */
@@ -162,7 +164,10 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
     const share = memoryShare(view)
     if (share < NEAR_MEMORY || (share < 1 && now < mayCutAt)) return
     mayCutAt = now + CUT_EVERY_MS
-    if (trial !== undefined && trial.candidate.kind !== 'return') takeBack(trial, undefined)
+    if (trial !== undefined && trial.candidate.kind !== 'return') {
+      takeBack(trial, undefined)
+      if (share < 1) return // that may have been all
+    }
     const cuts = cutMemory(knobs, share)
     if (cuts.length === 0) return
     apply(cuts)
@@ -176,7 +181,7 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
     if (careful) return ms >= CAREFUL_MOST_MS || (ms >= CAREFUL_LEAST_MS && count >= 12 && noise <= BASE_NOISE)
     if (ms >= BASE_MOST_MS) return true
     // A moment without waiting may be the middle of a burst. What waits all the time may begin roughly: large steps do much.
-    const { waitShare } = modelOf(window)
+    const waitShare = waitShareOf(window[0] as Look, window.at(-1) as Look)
     if (waitShare < RARELY) return false
     const bold = now - phaseAt < BOLD_MS && waitShare > 0.5
     if (bold && ms >= BASE_BOLD_MS) return true
@@ -197,7 +202,7 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
   }
 
   const continueTrial = (running: Trial, look: Look): void => {
-    if (look.stages.length !== running.before.at(-1)?.stages.length) {
+    if (look.stages.length !== running.stages) {
       window = []
       return takeBack(running, undefined)
     }
@@ -228,8 +233,8 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
       if (settled && look.at >= recoveredAt) rest(look)
     }
     if (trial === undefined && !settled && isReady(look.at)) explore(look.at)
-    if (trial === undefined) period = settled ? Math.min(LAST_PERIOD_MS, period * 1.5) : Math.min(TRIAL_PERIOD_MS, period * 2)
-    callOff = schedule(tick, period)
+    if (trial === undefined) period = Math.min(settled ? LAST_PERIOD_MS : TRIAL_PERIOD_MS, period * 2)
+    if (!stopped) callOff = schedule(tick, period)
   }
   if (options.enabled !== false) {
     knobs.refresh(view.stages())
@@ -244,6 +249,7 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
       return { version: 1, knobs: values }
     },
     stop() {
+      stopped = true
       callOff?.()
       callOff = undefined
       if (trial !== undefined) takeBack(trial, undefined)

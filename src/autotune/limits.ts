@@ -1,10 +1,12 @@
 /** The ceilings: threads, measured memory, and an event loop that has no more time to give. */
 import type { TunerView } from '../plan/tuning.js'
 import type { Knobs, Move, NamedKnob } from './knobs.js'
-import type { Model } from './model.js'
+import type { Model, StageModel } from './model.js'
 
 /** From this share of the memory ceiling on nothing is raised, and buffers are lowered. */
 export const NEAR_MEMORY = 0.85
+/** Steps are planned for less, so that elements may be larger than they were. */
+const PLANNED_MEMORY = 0.75
 /** From this share of the time on more promises do not help. */
 const LOOP_BUSY = 0.95
 
@@ -45,22 +47,31 @@ export function cutMemory(knobs: Knobs, share: number): Move[] {
   return buffers.length > 0 || share < 1 ? buffers : lowered(['request', 'thread'])
 }
 
-/** The highest value that a knob may be given now. */
-export function ceilingOf({ at, name, knob }: NamedKnob, knobs: Knobs, model: Model, view: TunerView): number {
+/** The highest value that a knob may be given now, when so many are raised together. */
+export function ceilingOf({ at, name, knob }: NamedKnob, knobs: Knobs, model: Model, view: TunerView, together: number): number {
   const value = knob.get()
   if (memoryShare(view) >= NEAR_MEMORY) return value
   if (knob.resource === 'request' && model.loop > LOOP_BUSY) return value
   let most = knob.most
   if (knob.resource === 'thread') most = Math.min(most, Math.max(value, threadRoom(knobs, view.cores, [name])))
-  const stage = model.stages[at]
-  if (stage !== undefined && stage.heldBytes > 0) {
-    const { heldBytes, usedBytes, ceilingBytes } = view.memory()
-    // As if each place that it may fill were as large as those that are filled.
-    const perUnit = stage.heldBytes / Math.max(1, Math.min(value, stage.queued + stage.inFlight))
-    const unfilled = Math.max(0, perUnit * value - stage.heldBytes)
-    most = Math.min(most, Math.floor(value + (NEAR_MEMORY * ceilingBytes - Math.max(heldBytes, usedBytes) - unfilled) / perUnit))
-  }
+  const perUnit = bytesPerUnit(value, model.stages[at])
+  if (perUnit > 0) most = Math.min(most, Math.floor(value + memoryRoom(knobs, model, view) / together / perUnit))
   return Math.max(value, most)
+}
+
+/** As if each place that it may fill were as large as the largest that were filled. */
+function bytesPerUnit(value: number, stage: StageModel | undefined): number {
+  return stage === undefined ? 0 : Math.max(stage.bytesEach, stage.heldBytes / Math.max(1, value))
+}
+
+/** Bytes that are left when every stage has filled the places that it has. */
+function memoryRoom(knobs: Knobs, model: Model, view: TunerView): number {
+  const { heldBytes, usedBytes, ceilingBytes } = view.memory()
+  const unfilled = knobs.all.reduce((sum, { at, knob }) => {
+    const stage = model.stages[at]
+    return sum + Math.max(0, bytesPerUnit(knob.get(), stage) * knob.get() - (stage?.heldBytes ?? 0))
+  }, 0)
+  return PLANNED_MEMORY * ceilingBytes - Math.max(heldBytes, usedBytes) - unfilled
 }
 
 function movesTo(knobs: Knobs, values: ReadonlyMap<string, number>): Move[] {

@@ -1,5 +1,5 @@
 /** What a window says about each stage: what it could do, and what holds it up. */
-import { mean, type Look } from './observe.js'
+import type { Look } from './observe.js'
 
 /** The consumer hardly waits below this share of its time. */
 export const HARDLY_WAITS = 0.02
@@ -32,6 +32,8 @@ export interface StageModel {
   /** How long a pull that found nothing ready had to wait. */
   readonly outageMs: number
   readonly heldBytes: number
+  /** The most that one of those held which were ready or under way, at any look. */
+  readonly bytesEach: number
 }
 
 /** The plan over a window. */
@@ -47,24 +49,35 @@ export interface Model {
 
 const share = (part: number, whole: number): number => (whole <= 0 ? 0 : Math.min(1, Math.max(0, part / whole)))
 
+/** Share of the consumer's time that it waited, between two looks. */
+export function waitShareOf(first: Look, last: Look): number {
+  const ms = last.at - first.at
+  const delivered = last.delivered - first.delivered
+  const waited = last.waitMs - first.waitMs
+  const gaps = last.gapMs - first.gapMs
+  if (delivered === 0 && (last.stages.at(-1)?.queued ?? 0) > 0) return 0 // something is ready: it is the consumer that takes its time
+  // What it has waited for an element that is not there yet is not in the totals.
+  return delivered === 0 ? share(Math.max(waited, ms - gaps), ms) : share(waited, waited + Math.min(gaps, delivered * last.usualGapMs * 1.5))
+}
+
 /** Models a window of at least two looks. */
 export function modelOf(looks: readonly Look[]): Model {
   const first = looks[0] as Look
   const last = looks.at(-1) as Look
   const ms = last.at - first.at
   const delivered = last.delivered - first.delivered
-  const waited = last.waitMs - first.waitMs
-  const gaps = last.gapMs - first.gapMs
-  // What it has waited for an element that is not there yet is not in the totals.
-  const waitShare = delivered === 0 ? share(Math.max(waited, ms - gaps), ms) : share(waited, waited + Math.min(gaps, delivered * last.usualGapMs * 1.5))
-  const busyShares = last.stages.map((stage, at) => share(stage.busyMs - (first.stages[at]?.busyMs ?? 0), ms))
+  const waitShare = waitShareOf(first, last)
+  let busyBelow = 0 // share of the time in which the stage below was asked
   const stages = last.stages.map((stage, at): StageModel => {
     const before = first.stages[at] ?? stage
     const served = stage.served - before.served
     const pulls = stage.pulls - before.pulls
     const starved = stage.starved - before.starved
-    const seen = looks.map(look => look.stages[at] ?? stage)
-    const inFlight = mean(seen.map(each => each.inFlight))
+    const elements = stage.elements - before.elements
+    const busy = share(stage.busyMs - before.busyMs, ms)
+    const { inFlight, queued, leastQueued, idle, bytesEach } = levelsOf(looks, at)
+    const idleShare = Math.min(idle, at === 0 ? 1 : 1 - busyBelow)
+    busyBelow = busy
     return {
       operator: stage.operator,
       metered: stage.metered,
@@ -72,20 +85,43 @@ export function modelOf(looks: readonly Look[]): Model {
       ratio: delivered > 0 ? served / delivered : 0,
       served,
       inFlight,
-      queued: mean(seen.map(each => each.queued)),
-      leastQueued: Math.min(...seen.map(each => each.queued)),
+      queued,
+      leastQueued,
       pulls,
       starved,
       full: stage.full - before.full,
-      demand: pulls > 0 ? Math.max(share(starved, pulls), busyShares[at] ?? 0) : stage.metered && inFlight > 0 && stage.queued === 0 ? 1 : 0,
-      idleShare: Math.min(share(seen.filter(each => each.inFlight === 0).length, seen.length), at === 0 ? 1 : 1 - (busyShares[at - 1] ?? 0)),
-      rate: ms > 0 ? (stage.elements - before.elements) / ms : 0,
-      perDelivered: delivered > 0 ? (stage.elements - before.elements) / delivered : 0,
-      outageMs: starved > 0 ? ((busyShares[at] ?? 0) * ms) / starved : 0,
-      heldBytes: stage.heldBytes
+      demand: pulls > 0 ? Math.max(share(starved, pulls), busy) : stage.metered && inFlight > 0 && stage.queued === 0 ? 1 : 0,
+      idleShare,
+      rate: ms > 0 ? elements / ms : 0,
+      perDelivered: delivered > 0 ? elements / delivered : 0,
+      outageMs: starved > 0 ? (busy * ms) / starved : 0,
+      heldBytes: stage.heldBytes,
+      bytesEach
     }
   })
-  return { gapMs: last.usualGapMs, delivered, waitShare, satisfied: delivered > 0 && waitShare < HARDLY_WAITS, loop: mean(looks.map(look => look.loop)), stages }
+  const loop = looks.reduce((sum, look) => sum + look.loop, 0) / looks.length
+  // Of a consumer that is quick, most gaps are not timed one by one, but all of them are in the total.
+  const gapMs = delivered > 0 ? Math.min(last.usualGapMs, (last.gapMs - first.gapMs) / delivered) : last.usualGapMs
+  return { gapMs, delivered, waitShare, satisfied: delivered > 0 && waitShare < HARDLY_WAITS, loop, stages }
+}
+
+/** Means over the looks, the least that was ready, and the share of looks in which nothing was under way. */
+function levelsOf(looks: readonly Look[], at: number): Pick<StageModel, 'inFlight' | 'queued' | 'leastQueued' | 'bytesEach'> & { readonly idle: number } {
+  let bytesEach = 0
+  let inFlight = 0
+  let queued = 0
+  let leastQueued = Infinity
+  let idle = 0
+  for (const look of looks) {
+    const stage = look.stages[at]
+    if (stage === undefined) continue
+    inFlight += stage.inFlight
+    queued += stage.queued
+    leastQueued = Math.min(leastQueued, stage.queued)
+    if (stage.inFlight === 0) idle++
+    bytesEach = Math.max(bytesEach, stage.heldBytes / Math.max(1, stage.queued + stage.inFlight))
+  }
+  return { inFlight: inFlight / looks.length, queued: queued / looks.length, leastQueued: Number.isFinite(leastQueued) ? leastQueued : 0, idle: idle / looks.length, bytesEach }
 }
 
 /** Calls that have to be under way for what the consumer takes when it never waits (Little's law); infinite when it takes no time. */

@@ -14,6 +14,8 @@ export interface Phases {
 const LEARN_MS = 300
 /** Looks in a row that have to agree. */
 const AGREE = 2
+/** The time of a service also follows what was under way before a step: only what lasts is a sign. */
+const AGREE_ON_SERVICE = 10
 const LEAST_COUNT = 8
 
 interface Range {
@@ -24,7 +26,7 @@ interface Range {
 export function phases(): Phases {
   let usual = new Map<string, Range>()
   let learnUntil = -Infinity
-  let differing = 0
+  const differing = { service: 0, other: 0 }
   let lastOdd: readonly Feature[] = []
 
   const learn = (features: readonly Feature[]): void => {
@@ -44,7 +46,7 @@ export function phases(): Phases {
       else learn(lastOdd)
       lastOdd = []
       learnUntil = at + LEARN_MS
-      differing = 0
+      differing.service = differing.other = 0
     },
     drift(looks, trying = false) {
       const last = looks.at(-1)
@@ -59,9 +61,10 @@ export function phases(): Phases {
         const range = usual.get(name)
         return range !== undefined && (value < range.low - tolerance || value > range.high + tolerance)
       })
-      differing = odd.length > 0 ? differing + 1 : 0
-      lastOdd = differing > 1 ? [...lastOdd, ...odd] : odd
-      return differing >= AGREE ? `${odd[0]?.name} changed` : undefined
+      differing.service = odd.some(({ service }) => service) ? differing.service + 1 : 0
+      differing.other = odd.some(({ service }) => !service) ? differing.other + 1 : 0
+      lastOdd = differing.other > 1 || differing.service > 1 ? [...lastOdd, ...odd] : odd
+      return differing.other >= AGREE || differing.service >= AGREE_ON_SERVICE ? `${odd[0]?.name} changed` : undefined
     }
   }
 }
@@ -73,6 +76,7 @@ interface Feature {
   readonly tolerance: number
   /** It follows the knobs. */
   readonly follows: boolean
+  readonly service: boolean
 }
 
 function featuresOf(looks: readonly Look[]): Feature[] {
@@ -80,16 +84,16 @@ function featuresOf(looks: readonly Look[]): Feature[] {
   const last = looks.at(-1) as Look
   const { rate, count, noise } = measure(looks, 'consumer', last.usualGapMs)
   const features: Feature[] = []
-  const add = (name: string, value: number, tolerance: number, follows = false): void => {
-    features.push({ name, value: Math.log(value), tolerance, follows })
+  const add = (name: string, value: number, tolerance: number, follows = false, service = false): void => {
+    features.push({ name, value: Math.log(value), tolerance, follows, service })
   }
   if (count >= LEAST_COUNT) {
     add('the rate', rate, 0.25 + 2 * Math.min(0.5, noise) + 1 / Math.sqrt(count), true)
     add('the consumer', model.gapMs + 0.1, 0.35)
-    features.push({ name: 'the waiting', value: model.waitShare, tolerance: 0.05 + 1 / count, follows: true })
-  } else if (last.at - (looks[0] as Look).at > 0 && count === 0) features.push({ name: 'the waiting', value: 1, tolerance: 0.2, follows: true })
+    features.push({ name: 'the waiting', value: model.waitShare, tolerance: 0.05 + 1 / count, follows: true, service: false })
+  } else if (count === 0 && model.waitShare > 0) features.push({ name: 'the waiting', value: model.waitShare, tolerance: 0.2, follows: true, service: false })
   model.stages.forEach(({ operator, metered, served, serviceMs }, at) => {
-    if (metered && served >= LEAST_COUNT) add(`the time of ${operator}${at === 0 ? '' : ` (stage ${at})`}`, serviceMs + 0.05, 0.35 + 2 / Math.sqrt(served))
+    if (metered && served >= LEAST_COUNT) add(`the time of ${operator}${at === 0 ? '' : ` (stage ${at})`}`, serviceMs + 0.05, 0.5 + 2 / Math.sqrt(served), true, true)
   })
   return features
 }

@@ -56,14 +56,18 @@ export function raises(situation: Situation): Candidate[] {
     .map((each): Scored => ({ ...each, stage: model.stages[each.at], score: scoreOf(each, model.stages[each.at]) }))
     .sort((a, b) => b.score - a.score || b.at - a.at)
   const likely = scored.filter(({ score }) => score >= LIKELY)
-  const together = likely.length > 1 ? candidate('raise', situation, fitting(situation, likely.map(each => raise(situation, each, step(situation, each))), likely), likely) : []
-  const single = scored.flatMap(each => [
+  const jointly = (several: readonly Scored[], factor: (each: Scored) => number): Candidate[] =>
+    several.length > 1 ? candidate('raise', situation, fitting(situation, several.map(each => raise(situation, each, factor(each), several.length)), several), several) : []
+  const together = jointly(likely, each => step(situation, each))
+  // Several may hold it up in turn, so that none alone is seen to help. What is too much is given back later.
+  const leap = likely.length > 0 ? jointly(scored.filter(({ knob }) => knob.resource !== 'thread'), () => BOLD) : []
+  const single = (each: Scored): Candidate[] => [
     ...candidate('raise', situation, [raise(situation, each, step(situation, each))], [each]),
     // Too far perhaps: it did harm, and there is something between.
     ...(tried.get(`${each.name}+`)?.harmful === true ? [...candidate('raise', situation, [raise(situation, each, FINE)], [each], true), ...candidate('lower', situation, [lower(each)], [each])] : []),
     ...shift(situation, each, scored)
-  ])
-  return [...together, ...single].filter(each => isNew(each, tried))
+  ]
+  return [...together, ...likely.flatMap(single), ...leap, ...scored.slice(likely.length).flatMap(single)].filter(each => isNew(each, tried))
 }
 
 /** Steps that give back what is not needed, the dearest first. */
@@ -109,7 +113,7 @@ function step({ bold, model }: Situation, { knob, score, stage }: Scored): numbe
   return knob.resource === 'thread' && stage !== undefined && model.gapMs === 0 ? BOLD : knob.resource === 'thread' ? STEP : BOLD
 }
 
-function raise({ knobs, model, view }: Situation, each: Scored, factor: number): Move {
+function raise({ knobs, model, view }: Situation, each: Scored, factor: number, together = 1): Move {
   const from = each.knob.get()
   let to = Math.max(from + 1, Math.ceil(from * factor))
   if (each.stage !== undefined && each.knob.resource !== 'memory' && each.score >= LIKELY) {
@@ -123,7 +127,7 @@ function raise({ knobs, model, view }: Situation, each: Scored, factor: number):
     const deeper = MARGIN * missingDepth(model, each.stage)
     to = Number.isFinite(deeper) ? Math.max(from * STEP, Math.ceil(Math.min(from * DEEPER, from + deeper))) : to
   }
-  return { name: each.name, from, to: Math.max(from, Math.min(to, ceilingOf(each, knobs, model, view))) }
+  return { name: each.name, from, to: Math.max(from, Math.min(to, ceilingOf(each, knobs, model, view, together))) }
 }
 
 const lower = ({ name, knob }: Scored): Move => ({ name, from: knob.get(), to: Math.max(knob.least, Math.floor(knob.get() / FINE)) })

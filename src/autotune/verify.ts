@@ -1,18 +1,24 @@
 /** Measures what a step did, until it is told from noise. */
 import type { LogEntry } from './log.js'
-import { gaugeFor, measure, type Gauge, type Look } from './observe.js'
+import { gaugeFor, measure, type Gauge, type Look, type Measure } from './observe.js'
 import { HARDLY_WAITS, modelOf, type Model } from './model.js'
 import type { Candidate } from './propose.js'
+
+/** `bold`: at the first clear sign; `careful`: for longer, after a hasty judgement; `patient`: what has settled is left for a clear gain alone. */
+export type Manner = 'bold' | 'careful' | 'patient'
 
 /** A step that is being measured. */
 export interface Trial {
   readonly candidate: Candidate
   readonly entry: LogEntry
-  /** Looks under the setting before. */
-  readonly before: readonly Look[]
+  /** Under the setting before. */
+  readonly before: Measure
+  readonly wasSatisfied: boolean
+  readonly stages: number
+  /** What the consumer left then; the same is taken for after. */
+  readonly gapMs: number
   readonly gauge: Gauge
-  /** It was measured well before, and shall be after. */
-  readonly careful: boolean
+  readonly manner: Manner
   /** Until then what was under way, and what is in buffers, is of the setting before. */
   readonly settledAt: number
   /** Looks under the new setting. */
@@ -29,6 +35,7 @@ export interface Verdict {
 
 /** Less than this is no gain. */
 const GAIN = 0.03
+const PATIENT_GAIN = 0.045
 /** What can no longer come to this is given up. */
 const WORTH = 0.06
 /** Less by this is a step too far. */
@@ -46,8 +53,20 @@ const RETURN_MOST_MS = 1500
 const SETTLE_MOST_MS = 500
 const DRAIN_MOST_MS = 2500
 
-export function newTrial(candidate: Candidate, entry: LogEntry, before: readonly Look[], model: Model, now: number, careful: boolean): Trial {
-  return { candidate, entry, before, careful, gauge: gaugeFor(before, candidate.at), settledAt: now + settleMs(candidate, model), looks: [] }
+export function newTrial(candidate: Candidate, entry: LogEntry, before: readonly Look[], model: Model, now: number, manner: Manner): Trial {
+  const gauge = gaugeFor(before, candidate.at)
+  return {
+    candidate,
+    entry,
+    manner,
+    gauge,
+    before: measure(before, gauge, model.gapMs),
+    wasSatisfied: model.satisfied,
+    stages: model.stages.length,
+    gapMs: model.gapMs,
+    settledAt: now + settleMs(candidate, model),
+    looks: []
+  }
 }
 
 /** A service for what is under way; with less, also until what is ready above is used up, which would hide a loss. */
@@ -60,12 +79,10 @@ export function settleMs({ kind, at }: Pick<Candidate, 'kind' | 'at'>, model: Mo
 }
 
 /** The verdict, or undefined while it cannot be told. */
-export function judge({ candidate, before, gauge, looks, careful }: Trial): Verdict | undefined {
-  const gapMs = looks.at(-1)?.usualGapMs ?? 0
-  const then = measure(before, gauge, gapMs)
+export function judge({ candidate, before: then, wasSatisfied, gapMs, gauge, looks, manner }: Trial): Verdict | undefined {
   const now = measure(looks, gauge, gapMs)
   if (now.ms < LEAST_MS) return undefined
-  const late = now.ms >= (candidate.kind === 'return' ? RETURN_MOST_MS : careful ? CAREFUL_MOST_MS : RAISE_MOST_MS)
+  const late = now.ms >= (candidate.kind === 'return' ? RETURN_MOST_MS : manner !== 'bold' ? CAREFUL_MOST_MS : RAISE_MOST_MS)
   if (now.count < LEAST_COUNT && !late) return undefined
   const effect = then.rate > 0 ? now.rate / then.rate - 1 : now.rate > 0 ? 1 : 0
   const noise = Math.hypot(then.noise, now.noise)
@@ -73,12 +90,14 @@ export function judge({ candidate, before, gauge, looks, careful }: Trial): Verd
   const keptIf = (kept: boolean): Verdict => ({ outcome: kept ? 'kept' : 'taken back', effect, harmful: harmful && !kept })
   if (candidate.kind === 'return') {
     if (effect < -2 * LOSS && -effect > 2 * noise) return keptIf(false)
-    const waits = modelOf(before).satisfied && modelOf(looks).waitShare > HARDLY_WAITS / 2
+    const waits = wasSatisfied && modelOf(looks).waitShare > HARDLY_WAITS / 2
     if (effect >= -LOSS && noise <= LOSS && now.ms >= RETURN_LEAST_MS) return keptIf(!waits)
     return late ? keptIf(effect >= -LOSS / 2 && noise < 4 * LOSS && !waits) : undefined
   }
-  if (careful && now.ms < CAREFUL_LEAST_MS && effect > -0.5) return undefined
-  if (effect - 2 * noise > GAIN) return keptIf(true)
-  if (effect + 1.5 * noise < WORTH && effect < GAIN) return keptIf(false)
-  return late || noise < GAIN / 3 ? keptIf(effect >= Math.max(GAIN, Math.min(0.15, candidate.likely ? noise / 2 : noise))) : undefined
+  if (manner !== 'bold' && now.ms < CAREFUL_LEAST_MS && effect > -0.5) return undefined
+  const gain = manner === 'patient' ? PATIENT_GAIN : GAIN
+  if (effect - 2 * noise > gain) return keptIf(true)
+  if (effect + 1.5 * noise < WORTH && effect < gain) return keptIf(false)
+  const evidence = manner !== 'patient' && candidate.likely ? noise / 2 : noise
+  return late || noise < GAIN / 3 ? keptIf(effect >= Math.max(gain, Math.min(0.15, evidence))) : undefined
 }

@@ -1,5 +1,7 @@
 /** A clock costs as much as a quick element: one in so many of them is timed. */
-const QUICK_EVERY = 64
+const QUICK_EVERY = 61
+/** Elements at the beginning that are all timed: what a consumer is like has to be learned. */
+const FIRST = 8
 /** Milliseconds from which a gap or a wait is worth a clock; the next ones are timed too. */
 const SLOW_MS = 0.02
 /** Gaps that are remembered. */
@@ -34,6 +36,7 @@ export function consumerClock(): ConsumerClock {
   let calledAt = performance.now() // begin of a wait that is timed
   let first = true
   let slow = false
+  let learning = FIRST
 
   const gapEnds = (): void => {
     calledAt = performance.now()
@@ -53,7 +56,7 @@ export function consumerClock(): ConsumerClock {
     const wait = now - calledAt
     calledAt = 0
     waitMs += wait * weight
-    weight = slow || wait > SLOW_MS ? 1 : QUICK_EVERY
+    weight = learning-- > 0 || slow || wait > SLOW_MS ? 1 : QUICK_EVERY
     untimed = weight - 1
     if (untimed === 0) deliveredAt = now
   }

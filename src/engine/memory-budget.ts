@@ -3,6 +3,9 @@ import type { MemoryAccount } from '../plan/tuning.js'
 /** How old a measurement of the process may be, in milliseconds, and by how much what is held may have grown since. */
 const MEASURE_EVERY_MS = 20
 const MEASURE_EVERY_BYTES = 4 * 2 ** 20
+/** The clock is not looked at for less than that, or for so few questions: buffers of small elements ask with each. */
+const CLOCK_EVERY_BYTES = 64 * 2 ** 10
+const CLOCK_EVERY = 32
 
 /** Bytes that buffers hold, of an iteration or of all of them. */
 export interface MemoryBudget {
@@ -40,7 +43,12 @@ export function memoryBudget(ceilingBytes: number, parent?: MemoryBudget): Memor
   let used = 0
   let measuredAt = performance.now()
   let heldThen = 0
+  let heldAtClock = 0
+  let asked = 0
   const refresh = (): void => {
+    if (++asked < CLOCK_EVERY && Math.abs(held - heldAtClock) < CLOCK_EVERY_BYTES) return
+    asked = 0
+    heldAtClock = held
     const now = performance.now()
     if (now - measuredAt < MEASURE_EVERY_MS && held - heldThen < MEASURE_EVERY_BYTES) return
     used = Math.max(0, measure() - before)

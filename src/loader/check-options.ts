@@ -2,7 +2,7 @@ import { describe } from '../array/nest.js'
 import { checkDatasetOptions } from '../operators/options.js'
 import { checkFunction, checkInteger, checkKnob, checkSeed } from '../util/check.js'
 import { checkKeys } from '../storage/known-keys.js'
-import { Rng } from '../util/rng.js'
+import type { Rng } from '../util/rng.js'
 import type { ObjectLoaderOptions, ShardOptions } from './loader-options.js'
 import { MEANINGS, OBJECT_MEANINGS } from './meanings.js'
 
@@ -44,7 +44,8 @@ function checkValues(where: string, options: GivenOptions): void {
   if (timeout !== undefined && checkInteger(where, 'timeout', timeout, 1) > LONGEST) throw new RangeError(`${where}: timeout must be at most ${LONGEST} ms, got ${timeout}`)
   if (workerInit !== undefined && typeof (workerInit as { readonly portable?: { readonly url?: unknown } }).portable?.url !== 'string') throw new TypeError(`${where}: workerInit must be a portable function: portable(new URL('./init.js', import.meta.url), 'init')`)
   if (prefetch !== undefined && prefetch !== 0) checkKnob(where, 'prefetch', prefetch)
-  for (const name of ['prefetchFactor', 'maxConcurrency', 'partSize', 'maxInflightParts'] as const) if (options[name] !== undefined) checkInteger(where, name, options[name], 1)
+  if (options.maxConcurrency !== undefined) checkKnob(where, 'maxConcurrency', options.maxConcurrency)
+  for (const name of ['prefetchFactor', 'partSize', 'maxInflightParts'] as const) if (options[name] !== undefined) checkInteger(where, name, options[name], 1)
   for (const name of ['dropLast', 'inOrder', 'persistentWorkers', 'pinMemory', 'adaptive'] as const) if (options[name] !== undefined) checkBoolean(where, name, options[name])
   if (signal !== undefined && typeof (signal as Partial<AbortSignal>).aborted !== 'boolean') throw new TypeError(`${where}: signal must be an AbortSignal, got ${describe(signal)}`)
   if (autotune !== undefined) checkDatasetOptions({ autotune })

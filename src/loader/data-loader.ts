@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { Dataset } from '../dataset.js'
+import type { Dataset } from '../dataset.js'
 import type { IterateOptions } from '../engine/iterate.js'
 import { MillraceError } from '../errors.js'
 import type { GeneratorContext } from '../operators/from.js'
@@ -198,10 +198,14 @@ export class DataLoader<T, const O extends LoaderOptions<T> = LoaderOptions<T>> 
     return explainLoader(this.#source, this.#options, options.pool === undefined ? undefined : resolvePool(options.pool), this.#nextSeed())
   }
 
-  /** Ends all epochs that are under way, and the worker threads. Afterwards it cannot be iterated. May be called more than once. */
+  /**
+   * Ends all epochs that are under way, and worker threads that wait for the next one. Afterwards it cannot be iterated. May be called more than
+   * once. Threads that persist are those of the process: another loader that waits between epochs starts its own anew.
+   */
   async close(): Promise<void> {
     this.#closed = true
     await Promise.all([...this.#open].map(iterator => iterator.close()))
+    if (this.#options.persistentWorkers === true) await (await import('../workers/pool.js')).endWorkers()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -11,7 +11,7 @@ export interface LoaderIterator<B> extends DatasetIterator<B> {
 }
 
 /** What an epoch of a loader has beside its dataset. */
-export interface EpochOptions {
+interface EpochOptions {
   readonly timeoutMs: number | undefined
   /** The state of the loader at that place of this epoch; at its end without one. */
   readonly stateAt: (checkpoint: Checkpoint | undefined) => LoaderState

@@ -25,7 +25,7 @@ export interface ShardOptions {
 }
 
 /** How batches are made: PyTorch's words. What has no effect on a dataset is an error when the loader is made. */
-export interface LoaderOptions<T = never> {
+export interface LoaderOptions<T = unknown> {
   /** Elements of a batch; `null` delivers the elements one by one, as they are. @default 32 */
   readonly batchSize?: number | null
   /** Another order in each epoch. A number is the size of the buffer that elements are drawn from, for what cannot be read by index. @default false */
@@ -58,8 +58,8 @@ export interface LoaderOptions<T = never> {
   readonly pinMemory?: boolean
   /** This process reads one part of the data. @default all of it */
   readonly shard?: ShardOptions
-  /** Calls of `get`, or objects, that are under way at once without workers; for a Dataset the most that `parallel` in it may be. @default 16 */
-  readonly maxConcurrency?: number
+  /** Calls of `get`, or objects, that are under way at once without workers; for a Dataset the most that `parallel` in it may be. `'auto'` finds the number. @default 16 */
+  readonly maxConcurrency?: number | 'auto'
   /** Batches that are prepared ahead without workers; 0: none. @default 2 */
   readonly prefetch?: number | 'auto'
   /** Ends all iterations when it is aborted. Several loaders may share one. */

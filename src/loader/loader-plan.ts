@@ -188,7 +188,7 @@ function withRunOptions(plan: Dataset<unknown>, source: Source, options: GivenOp
   if (numWorkers !== undefined) {
     run.workers = { count: numWorkers, ...(persistentWorkers !== undefined && { persistent: persistentWorkers }), ...(workerInit !== undefined && { init: workerInit.portable }) }
   }
-  const most = source.get !== undefined ? undefined : pool !== undefined ? boundedPool(pool, 1).parallel : maxConcurrency
+  const most = source.get !== undefined ? undefined : pool !== undefined ? boundedPool(pool, 1).parallel : maxConcurrency === 'auto' ? undefined : maxConcurrency
   const threads = typeof numWorkers === 'number' && numWorkers > 0 ? numWorkers : undefined
   if (most !== undefined || threads !== undefined) {
     run.threading = { ...(threads !== undefined && { privateThreadpoolSize: threads }), ...(most !== undefined && { maxIntraOpParallelism: most }) }

@@ -1,3 +1,4 @@
+import { describe } from '../array/nest.js'
 import type { Checkpoint } from '../engine/checkpoint.js'
 import { MillraceError } from '../errors.js'
 import type { Json } from '../types.js'
@@ -47,7 +48,7 @@ export function checkLoaderState(state: LoaderState): LoaderState {
   if (typeof state !== 'object' || typeof settings !== 'object' || settings === null) fail('this is no state of a loader: pass what stateDict() returned, or JSON.parse of its JSON')
   if (version !== VERSION) fail(`the state has version ${String(version)}, this millrace reads version ${VERSION}`)
   if (!Number.isSafeInteger(epoch) || (epoch as number) < 0) fail(`the epoch, ${String(epoch)}, is none: the state is damaged`)
-  if (seed !== null && !Number.isSafeInteger(seed)) fail(`the seed, ${String(seed)}, is no integer: the state is damaged`)
+  if (seed !== null && !Number.isSafeInteger(seed)) fail(`the seed, ${describe(seed)}, is no integer: the state is damaged`)
   if (checkpoint !== null && typeof checkpoint !== 'object') fail('the checkpoint in it is none: the state is damaged')
   return state
 }

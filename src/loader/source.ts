@@ -36,7 +36,7 @@ const NOTHING = { dataset: undefined, length: undefined, get: undefined, portabl
 export function sourceOf(where: string, given: LoaderSource<unknown>): Source {
   if (Array.isArray(given)) return { ...NOTHING, kind: 'map', length: given.length, get: (index: number) => given[index] as unknown, identity: ['array', given.length] }
   const object = (given ?? {}) as { readonly plan?: unknown; readonly get?: unknown; readonly length?: unknown }
-  if (typeof object.plan === 'object' && object.plan !== null) return { ...NOTHING, kind: 'dataset', dataset: given instanceof Dataset ? given : new Dataset((given as Planned).plan) }
+  if (typeof object.plan === 'object' && object.plan !== null) return { ...NOTHING, kind: 'dataset', dataset: new Dataset((given as Planned).plan) }
   if (typeof object.get === 'function' && typeof object.length === 'number') {
     const dataset = checkMapDataset(where, given as MapDataset<unknown>)
     const portable = travelling(object.get) !== undefined

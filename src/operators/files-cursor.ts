@@ -2,6 +2,7 @@ import { batchPool } from '../array/pool.js'
 import { isMillraceError, MillraceError } from '../errors.js'
 import type { FormatChunk, FormatReader } from '../format.js'
 import type { Cursor, OpenContext } from '../plan/operator.js'
+import type { LiveKnob } from '../plan/tuning.js'
 import { badState, savedCount, savedObject } from '../plan/saved.js'
 import type { StackedRows, StackedRun, TableReader } from '../table/table.js'
 import type { Json, MaybePromise } from '../types.js'
@@ -30,6 +31,8 @@ interface Place {
 }
 
 const START: Place = { file: 0, fragment: 0, skip: 0 }
+/** The most files that a tuner has opened at the same time. */
+const MOST_AT_ONCE = 256
 /** How often one file is read again because it changed. */
 const REREADS = 3
 /** A jump over fewer elements than so many chunks costs more than reading them. */
@@ -57,8 +60,15 @@ function savedPlace(saved: Json, selecting: boolean, rereading: boolean): Place 
   }
 }
 
+/** The same knob under the name of the operator. `get` and `set` may need the store's own object. */
+const ofReading = (knob: LiveKnob): LiveKnob => ({ ...knob, name: `readFiles.${knob.name}`, get: () => knob.get(), set: value => { knob.set(value) } })
+
+/** What reading files needs of a context. */
+type FilesContext = Pick<OpenContext, 'signal' | 'memo' | 'note' | 'meter' | 'memory' | 'knob' | 'span'>
+
 /** Reads files in order: their elements, stacked rows, or a selection of either. */
-export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { signal, memo, note }: Pick<OpenContext, 'signal' | 'memo' | 'note'>): Cursor<unknown> {
+export function filesCursor(params: ReadFilesParams, saved: Json | undefined, ctx: FilesContext): Cursor<unknown> {
+  const { signal, memo, note, meter, memory } = ctx
   const { selection, stacked, onChanged } = params
   const pool = stacked ? batchPool({ memo }) : undefined
   const { start, step, count } = selection
@@ -70,13 +80,16 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
   let files: readonly FileToRead[] | undefined
   let atOnce: number | undefined
   let listed = false
+  let offered = false // the knobs of the store
   let opened: OpenFile | undefined
+  let spanEnds: (() => void) | undefined // of the file that is open
   let iterator: AsyncIterator<FormatChunk<unknown>> | undefined
   let run: StackedRun | undefined
   let chunk: readonly unknown[] = []
   let next: Json | undefined // where the chunk after this one begins
   const opensAhead = params.elementsPerFile === 1 && start === 0 && step === 1 && count === Infinity
   const ahead = new Map<number, Promise<OpenFile>>() // files that are opened before their turn, by their ordinals
+  const there = new Set<number>() // those of them that are open
   let single = 0 // after a failure of access by ordinal: elements to be asked for one by one
 
   /** Ordinal of the next element that is wanted. */
@@ -121,6 +134,8 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
   const closeFile = async (): Promise<void> => {
     const ending = opened
     opened = undefined
+    spanEnds?.()
+    spanEnds = undefined
     try {
       await closeIterator()
     } finally {
@@ -149,20 +164,53 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
     for (let file = place.file + 1; file < place.file + most; file++) {
       const listed = all[file]
       if (listed === undefined || ahead.has(file)) continue
-      const opening = openFile(params, listed, signal)
-      opening.catch(() => undefined) // thrown in its turn
+      if (ahead.size > 0 && !memory.hasRoom) return void meter.full++
+      const opening = metered(openFile(params, listed, signal))
+      opening.then(() => arrived(file), () => undefined) // thrown in its turn
       ahead.set(file, opening)
     }
   }
+  const arrived = (file: number): void => {
+    if (!ahead.has(file)) return // its turn came first
+    there.add(file)
+    meter.queued++
+  }
+  const metered = async <T>(opening: Promise<T>): Promise<T> => {
+    const begun = performance.now()
+    meter.inFlight++
+    try {
+      return await opening
+    } finally {
+      meter.inFlight--
+      meter.served++
+      meter.serviceMs += performance.now() - begun
+    }
+  }
+  /** How many files are opened side by side; known once the store was asked. */
+  const offerKnob = (): void => ctx.knob({
+    name: 'readFiles.filesAtOnce',
+    auto: true,
+    least: 1,
+    most: MOST_AT_ONCE,
+    resource: 'request',
+    get: () => atOnce ?? 1,
+    set(value) {
+      atOnce = Math.max(1, value)
+    }
+  })
   const closeAhead = async (): Promise<void> => {
     const all = [...ahead.values()]
     ahead.clear()
+    meter.queued -= there.size
+    there.clear()
     await Promise.all(all.map(async opening => (await opening.catch(() => undefined))?.close()))
   }
   const open = async (listed: FileToRead): Promise<OpenFile> => {
     const early = ahead.get(place.file)
     if (early === undefined) return openHere(listed)
     ahead.delete(place.file)
+    if (there.delete(place.file)) meter.queued--
+    else meter.starved++
     const file = await early
     place = { ...place, uri: file.uri, byteLength: file.byteLength }
     return file
@@ -264,8 +312,19 @@ export function filesCursor(params: ReadFilesParams, saved: Json | undefined, { 
       const listed = files[place.file]
       if (listed === undefined || (selecting && wanted() >= end)) return null
       if (opened === undefined) {
-        if (opensAhead) openAhead(files, atOnce ??= await params.filesAtOnce(listed.uri))
+        if (!offered) {
+          offered = true
+          for (const knob of (await params.storeKnobs?.(listed.uri)) ?? []) ctx.knob(ofReading(knob))
+        }
+        if (opensAhead) {
+          if (atOnce === undefined) {
+            atOnce = await params.filesAtOnce(listed.uri)
+            offerKnob()
+          }
+          openAhead(files, atOnce)
+        }
         opened = await open(listed)
+        spanEnds = ctx.span?.('file', { 'millrace.uri': opened.uri, 'millrace.bytes': opened.byteLength })
       }
       const { reader } = opened
       if (place.fragment > reader.fragments.length) throw badState('readFiles', `fragment ${place.fragment} of ${reader.fragments.length}`)

@@ -380,7 +380,7 @@ export function openInterleave(params: InterleaveParams, { node, saved, savedInp
       get: () => ahead,
       set(value) {
         ahead = Math.max(1, Math.min(most, value))
-        if (asynchronous) void Promise.resolve().then(changed) // a function of the user may be under way
+        if (asynchronous) queueMicrotask(changed) // a function of the user may be under way
       }
     })
   }

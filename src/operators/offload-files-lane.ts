@@ -6,7 +6,7 @@ import type { Unit } from './offload-files-units.js'
 import { stackedChunk } from './stacked-chunk.js'
 
 /** A part that has arrived, and waits to be delivered. */
-export interface Item {
+interface Item {
   readonly rows: number
   readonly bytes: number
   /** Of the worker: right behind it. */
@@ -24,12 +24,10 @@ export interface Lanes {
   readonly ctx: OpenContext
   /** Rows that `batch` stacks; undefined when there is none. */
   readonly size: number | undefined
-  /** Levels of the state above the files. */
-  readonly depth: number
-  /** How often a lane goes on in another thread when its own breaks down. */
-  readonly retries: number
   /** The state behind the record at which a thread broke down. */
   readonly behindNext: (state: State) => State
+  /** How many records lie between that state and the one at which a thread broke down; undefined when that is not known. */
+  readonly before: (error: unknown, state: State) => number | undefined
   /** Elements that a unit is thought to have: of fewer than a batch, no whole batch is asked for. */
   expected: number | undefined
   /** Something has arrived. */
@@ -72,7 +70,7 @@ const FIRST_PULL = 16
 
 /** Opens a lane. Nothing is asked for yet. */
 export function openLane(shared: Lanes, unit: Unit, state: State, startCounts: readonly number[]): Lane {
-  const { program, ctx, size, retries } = shared
+  const { program, ctx, size } = shared
   const { meter, memory, signal } = ctx
   const items: Item[] = []
   let counts = startCounts
@@ -87,7 +85,8 @@ export function openLane(shared: Lanes, unit: Unit, state: State, startCounts: r
   let row = 0 // of the next element that comes, in its batch; what is under way not counted
   let limit = unit.limit ?? Infinity
   let elementBytes: number | undefined
-  let losses = 0
+  let losses = 0 // in a row, at places that are not known
+  let fatal: { readonly error: unknown; left: number } | undefined // a thread broke down there, so many records on
   let careful = 0 // after a loss: elements to be asked for one by one
   let end: State | undefined
   let ended = false
@@ -128,7 +127,17 @@ export function openLane(shared: Lanes, unit: Unit, state: State, startCounts: r
     }
   }
   const took = (reply: Awaited<ReturnType<Session['pull']>>): void => {
-    for (const part of reply.parts) push(itemOf(part, last))
+    for (const part of reply.parts) {
+      const item = itemOf(part, last)
+      push(item)
+      if (fatal !== undefined) fatal.left -= item.failure === undefined ? item.rows : 1
+    }
+    if (fatal !== undefined && (fatal.left <= 0 || reply.ended)) {
+      passOver(fatal.error)
+      fatal = undefined
+      drop() // it begins again behind that record
+      return
+    }
     if (reply.ended) {
       ended = true
       end = reply.state ?? last
@@ -147,9 +156,25 @@ export function openLane(shared: Lanes, unit: Unit, state: State, startCounts: r
       ended = true
       return
     }
-    careful = Math.max(careful, wanted)
-    if (++losses <= retries) return
-    losses = 0
+    const left = fatal === undefined ? shared.before(error, last) : undefined
+    if (left !== undefined && left > 0) {
+      fatal = { error, left } // those before it are to be had
+      return
+    }
+    fatal = undefined
+    if (left === undefined) {
+      careful = Math.max(careful, wanted)
+      // It breaks down wherever it begins: then the rest of the unit is given up.
+      if (++losses > 1) {
+        ended = true
+        end = last
+        return
+      }
+    }
+    passOver(error)
+  }
+  /** An error in the place of the next record. */
+  const passOver = (error: unknown): void => {
     push({ rows: 0, bytes: 0, state: shared.behindNext(last), taken: 0, stacked: undefined, elements: undefined, failure: { error } })
   }
   const howMany = (): number => {
@@ -162,7 +187,7 @@ export function openLane(shared: Lanes, unit: Unit, state: State, startCounts: r
       const { expected } = shared
       if (expected !== undefined && expected < size && got + asked < expected) count = Math.min(count, size - 1)
     }
-    return Math.min(count, limit - got - asked)
+    return Math.min(count, limit - got - asked, (fatal?.left ?? Infinity) - asked)
   }
   const request = (count: number): void => {
     session ??= begin()
@@ -223,8 +248,9 @@ export function openLane(shared: Lanes, unit: Unit, state: State, startCounts: r
     feed(first) {
       isFirst = first
       while (!ended && inFlight < PULLS && got + asked < limit && !signal.aborted) {
-        if (careful > 0 && inFlight > 0) return // one at a time shows at which the thread breaks down
+        if (careful > 0 && (inFlight > 0 || items.at(-1)?.failure !== undefined)) return // one at a time shows at which the thread breaks down
         const count = howMany()
+        if (count <= 0) return
         if (!hasRoom(count)) return
         request(count)
       }

@@ -4,11 +4,11 @@ import type { Program, Workers } from '../plan/workers.js'
 import type { MaybePromise } from '../types.js'
 import { run, wait } from '../util/promise.js'
 import { openLane, type Lane, type Lanes } from './offload-files-lane.js'
-import { behindNext, moved, movedError, stateAt, takeApart, type ChainState } from './offload-files-state.js'
+import { behindNext, moved, movedError, recordsBefore, stateAt, takeApart, type ChainState } from './offload-files-state.js'
 import type { Cutter, Unit } from './offload-files-units.js'
 
 /** How the files of a pass are run in threads. */
-export interface LanesOptions {
+interface LanesOptions {
   readonly ctx: OpenContext
   /** The operators above `readFiles`, the uppermost first. */
   readonly chain: readonly PlanNode[]
@@ -21,7 +21,6 @@ export interface LanesOptions {
   readonly state: State
   readonly restored: ChainState
   readonly size: number | undefined
-  readonly retries: number
   /** True when the chain leaves elements out. */
   readonly filters: boolean
   /** Elements of the first file, if that is known. */
@@ -43,7 +42,7 @@ const LANES_PER_THREAD = 2
  * Reads units in several threads, and delivers one after the other. Each lane counts elements from where it was thought to begin;
  * when its turn comes, the counts are known, and what it says of elements is put right.
  */
-export function openLanes({ ctx, chain, contexts, cutter, program, workers, state, restored, size, retries, filters, expected, files }: LanesOptions): OffloadedFiles {
+export function openLanes({ ctx, chain, contexts, cutter, program, workers, state, restored, size, filters, expected, files }: LanesOptions): OffloadedFiles {
   const { signal, meter } = ctx
   const lanes: Lane[] = []
   let threads = workers.size
@@ -64,8 +63,9 @@ export function openLanes({ ctx, chain, contexts, cutter, program, workers, stat
   const counting = contexts.includes(true)
 
   const shared: Lanes = {
-    program, ctx, size, depth: chain.length, retries, expected,
+    program, ctx, size, expected,
     behindNext: state => behindNext(state, chain.length),
+    before: (error, state) => recordsBefore(error, chain, state),
     changed() {
       advance()
       wake?.()

@@ -65,7 +65,7 @@ export function behindNext(state: State, depth: number): State {
 }
 
 /** What a function failed with says which element it was: how that is counted in the worker, behind the error. */
-const ORDINAL = /^([^:]*: (?:the function failed at )?element )(\d+)(?=:)/
+const ORDINAL = /^([^:]*: (?:the function failed at )?element |[^:]*: the worker thread .*? at element )(\d+)(?=[: .])/
 
 /**
  * The error with the ordinal of its element counted from the beginning of the pass. `state` is that behind it, as the worker counts: the operator that
@@ -87,6 +87,15 @@ export function movedError(error: unknown, chain: readonly PlanNode[], state: St
   const offset = counts[level] ?? 0
   if (offset === 0) return error
   return withText(error, error.message.replace(ORDINAL, (_, before: string) => `${before}${index + offset}`), index + offset)
+}
+
+/** How many records lie between a state and the element at which a thread broke down; undefined when that is not known. */
+export function recordsBefore(error: unknown, chain: readonly PlanNode[], state: State): number | undefined {
+  if (!isMillraceError(error, 'WorkerLost') || error.index === undefined || error.message.includes(' or behind it')) return undefined
+  const level = chain.findLastIndex(({ op }) => op.name === error.operator)
+  if (level < 0 || chain.slice(level + 1).some(({ op }) => op.name === 'filter')) return undefined
+  const before = error.index - (takeApart(chain, state).counts[level] as number)
+  return before < 0 ? undefined : before
 }
 
 function withText(error: MillraceError, message: string, index = error.index): MillraceError {

@@ -16,7 +16,7 @@ export interface Unit {
 }
 
 /** What was found out about a file without reading it. */
-export interface Look {
+interface Look {
   /** Records of each fragment, where all of them tell. */
   readonly counts: readonly number[] | undefined
   readonly byteLength: number
@@ -27,7 +27,7 @@ export interface Look {
 }
 
 /** How files are cut into units. */
-export interface CutOptions {
+interface CutOptions {
   readonly params: ReadFilesParams
   readonly files: readonly FileToRead[]
   /** Where the pass begins. */
@@ -87,6 +87,10 @@ export function cutFiles({ params, files, first, rows, cuts, counting, threads, 
     if (from !== undefined && !(look.tabular && typeof from === 'number')) return undefined
     return { fragment, at: ((from as number | undefined) ?? 0) + skip }
   }
+  const isAtBeginning = (): boolean => {
+    const { fragment = 0, from, skip = 0 } = first ?? {}
+    return fragment === 0 && from === undefined && skip === 0
+  }
   /** The next rows of a file that is being cut. */
   const nextRows = (): Unit | null => {
     if (rest === undefined) return null
@@ -117,7 +121,7 @@ export function cutFiles({ params, files, first, rows, cuts, counting, threads, 
     const { counts } = looked ?? {}
     if (each === undefined && looked !== undefined && counts === undefined) tells = false
     if (looked === undefined || counts === undefined || at === undefined) {
-      return { file: ordinal, files: files.slice(ordinal, file), records: each === undefined ? undefined : isFirst && first !== undefined ? undefined : each }
+      return { file: ordinal, files: files.slice(ordinal, file), records: each === undefined || (isFirst && !isAtBeginning()) ? undefined : each }
     }
     const left = counts.slice(at.fragment).reduce((sum, count) => sum + count, 0) - at.at
     if (!cuts || looked.seek === undefined || looked.byteLength <= 2 * unitBytes || left <= rowsOfUnit(looked)) return { file: ordinal, files: files.slice(ordinal, file), records: Math.max(0, left) }
@@ -149,7 +153,9 @@ export function cutFiles({ params, files, first, rows, cuts, counting, threads, 
       if (rows !== null) return rows
       if (file >= files.length) return null
       if (!worthLooking(file)) return together(whole(undefined))
-      for (let ahead = file; ahead < Math.min(files.length, file + LOOKS_AHEAD); ahead++) if (worthLooking(ahead)) void look(ahead)
+      for (let ahead = file; ahead < Math.min(files.length, file + LOOKS_AHEAD); ahead++) {
+        if (worthLooking(ahead)) look(ahead).catch(() => undefined) // it never fails
+      }
       return look(file).then(looked => {
         looks.delete(file)
         return whole(looked)

@@ -8,7 +8,7 @@ import { loadFunction } from '../portable.js'
 import { run, wait } from '../util/promise.js'
 import { filter } from './filter.js'
 import { openLanes, type OffloadedFiles } from './offload-files-lanes.js'
-import { chainOf, takeApart, type ChainState } from './offload-files-state.js'
+import { chainOf, stateAt, takeApart, type ChainState } from './offload-files-state.js'
 import { cutFiles } from './offload-files-units.js'
 import type { FileToRead } from './open-file.js'
 import { readFiles, type ReadFilesParams } from './read-files.js'
@@ -27,8 +27,6 @@ export interface OffloadFilesParams {
   readonly written: PlanNode
   /** The `batch` right above. */
   readonly stack: StackSpec | undefined
-  /** How often a file is read on by another thread when one breaks down. */
-  readonly retries: number
   /** Bytes of a part of a large file, roughly. @default 8 MiB */
   readonly unitBytes?: number | undefined
 }
@@ -53,30 +51,48 @@ function openOffloadFiles({ params, node, saved, savedInputs, ctx }: OpenArgumen
   const [plain] = node.inputs
   if (plain === undefined) throw new TypeError('offloadFiles needs an input')
   const chain = chainOf(params.written, readFiles)
-  const state: State = { ...(saved !== undefined && { self: saved }), ...(savedInputs !== undefined && { inputs: savedInputs }) }
-  const restored = takeApart(chain, state)
+  let state: State = saved === undefined && savedInputs === undefined
+    ? stateAt(chain.map(() => 0), { file: 0, fragment: 0, skip: 0 })
+    : { ...(saved !== undefined && { self: saved }), ...(savedInputs !== undefined && { inputs: savedInputs }) }
+  let restored = takeApart(chain, state)
   let inline: Input | undefined
   let lanes: OffloadedFiles | undefined
+  /** What the checkpoint says to leave out may reach over any number of files: so far the plan as written is run. */
+  let catchingUp = restored.replays
 
+  const here = (): Input => {
+    ctx.signal.throwIfAborted()
+    return (inline = ctx.open(plain, { saved: state }))
+  }
+  function* begin(max: number): Generator<PromiseLike<unknown>, unknown[] | null, unknown> {
+    if (catchingUp) {
+      if (inline === undefined) return yield* wait(here().pull(max))
+      const now = inline.save()
+      const then = takeApart(chain, now)
+      if (then.replays || now.refused !== undefined || (now.drop ?? 0) > 0 || (now.faults?.length ?? 0) > 0) return yield* wait(inline.pull(max))
+      catchingUp = false
+      state = now
+      restored = then
+      const before = inline
+      inline = undefined
+      yield* wait(before.close())
+    }
+    lanes = yield* wait(startLanes(params, plain as PlanNode, chain, restored, state, ctx))
+    return yield* wait(lanes === undefined ? here().pull(max) : lanes.pull(max))
+  }
   return {
     pull(max) {
       if (lanes !== undefined) return lanes.pull(max)
-      if (inline !== undefined) return inline.pull(max)
-      return run(function* () {
-        lanes = yield* wait(startLanes(params, plain, chain, restored, state, ctx))
-        if (lanes !== undefined) return yield* wait(lanes.pull(max))
-        ctx.signal.throwIfAborted()
-        inline = ctx.open(plain, { saved: saved === undefined && savedInputs === undefined ? undefined : state })
-        return yield* wait(inline.pull(max))
-      })
+      if (inline !== undefined && !catchingUp) return inline.pull(max)
+      return run(() => begin(max))
     },
-    save: (): Saved => lanes?.save() ?? inline?.save() ?? { ...state, inputs: savedInputs ?? [] },
+    save: (): Saved => lanes?.save() ?? inline?.save() ?? state,
     close: () => lanes?.close()
   }
 }
 
 /** Makes ready to read in threads; undefined where that cannot be. */
-async function startLanes({ written, stack, retries, unitBytes }: OffloadFilesParams, plain: PlanNode, chain: readonly PlanNode[], restored: ChainState, state: State, ctx: OpenContext): Promise<OffloadedFiles | undefined> {
+async function startLanes({ written, stack, unitBytes }: OffloadFilesParams, plain: PlanNode, chain: readonly PlanNode[], restored: ChainState, state: State, ctx: OpenContext): Promise<OffloadedFiles | undefined> {
   const workers = await ctx.workers()
   if (workers === null) return undefined
   const source = [...nodesOf(written)][0] as PlanNode<unknown>
@@ -111,7 +127,7 @@ async function startLanes({ written, stack, retries, unitBytes }: OffloadFilesPa
     return undefined
   }
   const total = params.elementsPerFile ?? look?.counts?.reduce((sum, count) => sum + count, 0)
-  return openLanes({ ctx, chain, contexts, cutter, program, workers, state, restored, size: stack?.size, retries, filters: lowestFilter >= 0, expected: total, files: files.length })
+  return openLanes({ ctx, chain, contexts, cutter, program, workers, state, restored, size: stack?.size, filters: lowestFilter >= 0, expected: total, files: files.length })
 }
 
 function loadPiece(workers: Workers, { written, stack }: Pick<OffloadFilesParams, 'written' | 'stack'>, ctx: OpenContext): ReturnType<Workers['load']> | undefined {

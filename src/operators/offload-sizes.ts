@@ -34,7 +34,7 @@ export function taskSizes({ elementMs: known, stack }: { readonly elementMs: num
   let elementMs = known
   let elementBytes = 0
   let last = 1 // elements of the last task
-  let second = false // tasks grow by twos: there is more than one thread
+  let tasks = 0 // given out while nothing was known; they grow by twos, for there is more than one thread
   let rows = 0 // delivered
   let border = 0 // a row with which a batch begins
 
@@ -42,7 +42,7 @@ export function taskSizes({ elementMs: known, stack }: { readonly elementMs: num
     next(rowsAhead, alone) {
       const target = alone ? TASK_ALONE_MS : TASK_MS
       const measured = elementMs !== undefined
-      let size = elementMs === undefined ? (second ? 2 * last : last) : Math.min(GROWTH * last, Math.max(1, Math.round(target / Math.max(elementMs, 1e-6))))
+      let size = elementMs === undefined ? 2 ** Math.min(16, tasks >> 1) : Math.min(GROWTH * last, Math.max(1, Math.round(target / Math.max(elementMs, 1e-6))))
       size = Math.min(size, MOST_ELEMENTS, Math.max(1, Math.floor(MOST_BYTES / Math.max(1, elementBytes))))
       if (stack === undefined) return size
       const missing = (((border - rows - rowsAhead) % stack) + stack) % stack // to the end of the batch that was begun
@@ -63,7 +63,7 @@ export function taskSizes({ elementMs: known, stack }: { readonly elementMs: num
       rows += count
     },
     given(count, bytes) {
-      second = elementMs === undefined && count === last ? !second : false
+      tasks++
       last = count
       elementBytes = Math.max(bytes / count, elementBytes / 2)
     },

@@ -5,7 +5,8 @@ import type { Piece, Program, StackSpec, Workers } from '../plan/workers.js'
 import type { ElementSpec, MaybePromise } from '../types.js'
 import { chain as then, isPromise, run, wait } from '../util/promise.js'
 import { inlinePlans, openInline, stateFrom, type InlineChain } from './offload-inline.js'
-import { offloadPolicy, type OffloadPolicy } from './offload-policy.js'
+import { later } from '../util/later.js'
+import { deciding, type OffloadPolicy } from './offload-policy.js'
 import { chainState, plainCounts } from './offload-state.js'
 import { openTasks, type TaskCursor } from './offload-tasks.js'
 
@@ -31,6 +32,9 @@ export interface OffloadParams {
   readonly ahead: boolean
 }
 
+/** How often the event loop has its turn while threads are warmed. */
+const TURN_MS = 2
+
 export const offload: Operator<OffloadParams> = {
   name: 'offload',
   describe: ({ chain, mode, parallel }) =>
@@ -39,6 +43,7 @@ export const offload: Operator<OffloadParams> = {
   elementSpec: ({ chain }, [input]) => chain.reduce<ElementSpec | undefined>((spec, { op, params }) => (op.elementSpec === undefined ? (op.sameElements === true ? spec : undefined) : op.elementSpec(params, [spec])), input),
   ordered: ({ chain }) => chain.every(({ op, params }) => op.ordered?.(params) !== false),
   knobs: ({ parallel }) => [{ name: 'map.parallel', value: parallel ?? 'auto' }],
+  overlaps: () => true,
   lazyInputs: true,
 
   randomAccess({ params: { chain }, inputs: [input], ctx }) {
@@ -62,7 +67,7 @@ function openOffload({ params, node, saved, savedInputs, ctx }: OpenArguments<Of
   const filters = chain.some(({ op }) => op.name === 'filter')
   const piece: Piece = { plan: written, input: params.input, stack, pass: ctx.pass }
   const bound = Math.min(params.parallel ?? Infinity, ctx.threading.maxIntraOpParallelism ?? Infinity)
-  const policy: OffloadPolicy | undefined = mode === 'auto' ? offloadPolicy({ cores, ahead: params.ahead, now: () => performance.now(), utilization: busyShare() }) : undefined
+  const policy: OffloadPolicy | undefined = mode === 'auto' ? deciding.by({ cores, ahead: params.ahead, now: () => performance.now(), utilization: busyShare() }) : undefined
 
   let inline: InlineChain | undefined
   let inlineAsWritten = false
@@ -72,7 +77,9 @@ function openOffload({ params, node, saved, savedInputs, ctx }: OpenArguments<Of
   let wanted = params.parallel ?? 0 // threads at work; 0: all that there are
   let refused = false // there are no threads for it
   let warming: Promise<void> | undefined
+  let comingBack = false
   let closed = false
+  let turned = 0
   const controller = new AbortController()
 
   const used = (): number => Math.max(1, Math.min(wanted === 0 ? Infinity : wanted, bound, workers?.size ?? 1))
@@ -141,9 +148,15 @@ function openOffload({ params, node, saved, savedInputs, ctx }: OpenArguments<Of
       if (plans.asynchronous || !policy.move) return
       if (program === undefined) {
         warming ??= prepare(true).finally(() => (warming = undefined))
+      }
+      if (warming !== undefined) {
+        // A consumer that never waits keeps messages of threads from arriving.
+        if (performance.now() - turned >= TURN_MS) {
+          yield* wait(new Promise<void>(resolve => later(resolve)))
+          turned = performance.now()
+        }
         return
       }
-      if (warming !== undefined) return
     }
     const counts = inline.counts()
     if (counts === undefined || program === undefined) return
@@ -166,10 +179,14 @@ function openOffload({ params, node, saved, savedInputs, ctx }: OpenArguments<Of
       const chunk: unknown[] | null = yield* wait(tasks.pull(max))
       if (chunk !== null) {
         policy?.threads(chunk.length, tasks.elementMs, tasks.delivered)
-        if (policy?.back === true) tasks.drain()
+        if (policy?.back === true && !comingBack) {
+          comingBack = true
+          tasks.drain()
+        }
         return chunk
       }
-      if (policy?.back !== true) return null
+      if (policy === undefined || !comingBack) return null
+      comingBack = false
       const counts = tasks.counts()
       yield* wait(tasks.close())
       tasks = undefined
@@ -192,6 +209,8 @@ function openOffload({ params, node, saved, savedInputs, ctx }: OpenArguments<Of
     here.time()
     const took = (chunk: unknown[] | null): unknown[] | null => {
       const ms = here.timed()
+      ctx.meter.served += chunk?.length ?? 0
+      ctx.meter.serviceMs += ms
       policy.inline(chunk?.length ?? 0, ms, here.inputBytes + (chunk === null ? 0 : byteLengthOf(chunk[0])))
       return chunk
     }

@@ -25,6 +25,10 @@ function savedPlace(saved: Json | undefined): { readonly index: number; readonly
   return { index: savedCount('map', index), overtook: savedList('map', overtook, 'overtook').map(ordinal => savedCount('map', ordinal, 'overtook')) }
 }
 
+/** Calls that take no longer, in milliseconds, are timed now and then: a clock costs too. */
+const QUICK_MS = 0.05
+const QUICK_EVERY = 16
+
 /** One element under way or waiting for delivery. An error of the input takes a place among them, and an index. */
 interface Slot {
   readonly position: number
@@ -65,6 +69,8 @@ export function openParallelMap(params: MapParams, input: Input, ctx: OpenContex
   let inputBytes: number | undefined // of an element of the input, on average
   let outputBytes: number | undefined
   let full = false
+  let timeEvery = 1 // calls, of which one is timed
+  let untimed = 0
   let ended = false
   let closed = false
   let reading: Promise<void> | undefined
@@ -78,13 +84,17 @@ export function openParallelMap(params: MapParams, input: Input, ctx: OpenContex
     slot.status = status
     slot.outcome = status === 'failed' ? ctx.userError(outcome, slot.index) : outcome
   }
-  const settleLater = (slot: Slot, status: Slot['status'], outcome: unknown, begun: number): void => {
+  const settleLater = (slot: Slot, status: Slot['status'], outcome: unknown, begun: number, stands: number): void => {
     settle(slot, status, outcome)
     inFlight--
     meter.inFlight--
     meter.queued++
     meter.served++
-    meter.serviceMs += performance.now() - begun
+    if (stands > 0) {
+      const took = performance.now() - begun
+      meter.serviceMs += took * stands
+      timeEvery = took > QUICK_MS ? 1 : QUICK_EVERY
+    }
     const bytes = status === 'done' ? byteLengthOf(outcome) : 0
     hold(slot, bytes)
     if (status === 'done') outputBytes = average(outputBytes, bytes)
@@ -95,21 +105,25 @@ export function openParallelMap(params: MapParams, input: Input, ctx: OpenContex
     const slot: Slot = { position, index: index++, status: 'pending', outcome: undefined, bytes: 0 }
     if (overtook.has(slot.index)) return
     queue.push(slot)
-    const begun = asynchronous ? performance.now() : 0
+    const stands = asynchronous && ++untimed >= timeEvery ? timeEvery : 0
+    const begun = stands > 0 ? performance.now() : 0
+    if (stands > 0) untimed = 0
     try {
       const result = context === null ? (fn as (value: unknown) => unknown)(value) : fn(value, context(slot.index))
       if (!isPromise(result)) {
         meter.queued++
         return settle(slot, 'done', result)
       }
+      const first = !asynchronous
+      const since = first ? performance.now() : begun
+      const counts = first ? 1 : stands
       asynchronous = true
       inFlight++
       meter.inFlight++
-      const since = begun === 0 ? performance.now() : begun
       const size = byteLengthOf(value)
       inputBytes = average(inputBytes, size)
       hold(slot, Math.max(size, outputBytes ?? 0))
-      Promise.resolve(result).then(value => settleLater(slot, 'done', value, since), error => settleLater(slot, 'failed', error, since))
+      Promise.resolve(result).then(value => settleLater(slot, 'done', value, since, counts), error => settleLater(slot, 'failed', error, since, counts))
     } catch (error) {
       meter.queued++
       settle(slot, 'failed', error)
@@ -125,11 +139,12 @@ export function openParallelMap(params: MapParams, input: Input, ctx: OpenContex
     meter.queued++
     waitingFrom++
   }
-  /** How many more may be begun. Those that are done count while nobody waits, and stop nobody from working who is waited for. */
+  /** How many more may be begun. Those that are done count, unless somebody waits for a slow one before them. */
   const room = (wanted: number): number => {
     if (overtook.size >= MOST_OVERTAKING) return 1 - queue.length
     if (!asynchronous) return wanted - queue.length
-    const free = limit - (demanded ? Math.max(inFlight, queue.length - limit * (DONE_BEHIND - 1)) : queue.length)
+    const held = demanded && deterministic && queue[0]?.status === 'pending'
+    const free = limit - (held ? Math.max(inFlight, queue.length - limit * (DONE_BEHIND - 1)) : queue.length)
     const now = free <= 0 || (queue.length > 0 && !memory.hasRoom) ? 0 : free
     if (now === 0 && !full && !ended) meter.full++
     full = now === 0

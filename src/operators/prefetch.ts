@@ -62,15 +62,17 @@ export const prefetch: Operator<PrefetchParams, unknown> = {
         queue.push({ position: taken++, bytes: size, value })
       }
       meter.queued += chunk.length
-      wasFull ||= queue.length >= limit
+      if (queue.length < limit) return
+      if (!full) meter.full++
+      wasFull = full = true
     }
     const failed = (error: unknown): void => {
       queue.push({ position: taken++, bytes: 0, error })
       meter.queued++
     }
+    const going = (): boolean => !closed && !ended && !ctx.signal.aborted
     /** What holds nothing may fetch one, whatever others hold: somebody waits for it, or soon will. */
     const hasRoom = (): boolean => {
-      if (closed || ended || ctx.signal.aborted) return false
       const room = queue.length === 0 || (queue.length < limit && bytes < memoryBytes && memory.hasRoom)
       if (!room && !full) meter.full++
       full = !room
@@ -79,7 +81,7 @@ export const prefetch: Operator<PrefetchParams, unknown> = {
     /** Fetches one element, then makes way for the consumer: fetching that never waits must not keep it from running. */
     const fetch = (): void => {
       callOff = undefined
-      if (fetching !== undefined || !hasRoom()) return
+      if (fetching !== undefined || !going() || !hasRoom()) return
       try {
         const chunk = source.pull(1)
         if (isPromise(chunk)) {
@@ -96,7 +98,7 @@ export const prefetch: Operator<PrefetchParams, unknown> = {
       schedule()
     }
     const schedule = (): void => {
-      if (callOff === undefined && fetching === undefined && hasRoom()) callOff = later(fetch)
+      if (callOff === undefined && fetching === undefined && queue.length < limit && going()) callOff = later(fetch)
     }
     const deliver = (max: number): unknown[] | null => {
       const out: unknown[] = []

@@ -1,4 +1,5 @@
 import type { Operator, Selection } from '../plan/operator.js'
+import type { LiveKnob } from '../plan/tuning.js'
 import type { Json } from '../types.js'
 import { filesAccess } from './files-access.js'
 import { filesCursor } from './files-cursor.js'
@@ -21,6 +22,8 @@ export interface ReadFilesParams extends FilesOfFormat {
   readonly list: (signal: AbortSignal) => Promise<readonly FileToRead[]>
   /** How many small files the store of that one is best asked for at the same time. */
   readonly filesAtOnce: (uri: string) => Promise<number>
+  /** What may be changed of the store of that one while it reads. */
+  readonly storeKnobs?: (uri: string) => Promise<readonly LiveKnob[]>
   readonly onChanged: OnChanged
   readonly formatName: string
   /** What in the options decides which elements come out; JSON. */

@@ -245,6 +245,15 @@ export function wantsContext(fn: (...args: never[]) => unknown): boolean {
   const { loaded } = fn as { readonly loaded?: unknown } // by a portable function: what it stands for
   if (typeof loaded === 'function') fn = loaded as typeof fn
   if (fn.length > 1) return true
+  let wants = WANTS.get(fn)
+  if (wants === undefined) WANTS.set(fn, (wants = looksAtContext(fn)))
+  return wants
+}
+
+/** Chains are opened often, and reading the text of a function takes longer than the rest of it. */
+const WANTS = new WeakMap<object, boolean>()
+
+function looksAtContext(fn: (...args: never[]) => unknown): boolean {
   const text = Function.prototype.toString.call(fn)
   const arrow = text.indexOf('=>')
   const parameters = text.slice(0, arrow < 0 ? text.indexOf(')') : arrow)

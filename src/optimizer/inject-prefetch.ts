@@ -12,7 +12,7 @@ const MEMORY_BYTES = 256 * 2 ** 20
 export const injectPrefetch: Rule = {
   name: 'prefetch at the end',
   apply(root) {
-    const waits = (node: PlanNode): boolean => node.op.reads === true || (overlaps(node) && node !== root)
+    const waits = (node: PlanNode): boolean => node.op.reads === true || (overlaps(node) && !overlaps(root))
     if (root.op.readsAhead === true || ![...nodesOf(root)].some(waits)) return root
     return planNode(prefetch, { size: 'auto', memoryBytes: MEMORY_BYTES, injected: true }, [root])
   }

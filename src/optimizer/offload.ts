@@ -19,7 +19,7 @@ const ELEMENTWISE: ReadonlySet<object> = new Set<object>([map, filter, parseExam
 export const offloadRule = (options: ResolvedOptions): Rule => ({
   name: 'run on threads',
   apply: root => {
-    const reads = [...nodesOf(root)].some(({ op }) => op.reads === true) // a prefetch will be put at its end
+    const reads = [...nodesOf(root)].some(({ op }) => op.reads === true) // then a prefetch will be put at the end
     return visit(root, undefined, { options, ahead: reads })
   }
 })
@@ -39,7 +39,7 @@ function visit(node: PlanNode, above: PlanNode | undefined, around: Surroundings
     if (input === undefined) return node
     return Object.freeze({ op: offload, params: Object.freeze(params), inputs: Object.freeze([visit(input, undefined, around)]), depth: node.depth, site: node.site })
   }
-  const below = { ...around, ahead: node.op.readsAhead === true || around.ahead }
+  const below = { ...around, ahead: true } // there is one above what overlaps, too
   return withInputs(node, node.inputs.map(input => visit(input, node.op === batch ? node : undefined, below)))
 }
 

@@ -92,7 +92,7 @@ export interface TuningStep {
   readonly to: number
   /** Why it was tried: the bottleneck, in words. */
   readonly why: string
-  /** Change of the measured throughput as a share: 0.18 is 18 % more. Undefined while it is being measured. */
+  /** Change of the measured throughput as a share: 0.18 is 18 % more. Undefined while it is being measured, and where it could not be: a ceiling left no choice, or the plan changed. */
   readonly effect: number | undefined
   readonly outcome: 'measuring' | 'kept' | 'taken back'
   /** `map.parallel 4 → 6: +18 %, kept` */

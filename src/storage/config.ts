@@ -1,3 +1,4 @@
+import type { LiveKnob } from '../store.js'
 import { checkField, FIELD_NAMES, FIELDS, parseField, variableOf, type FieldName } from './config-fields.js'
 import { checkKeys } from './known-keys.js'
 import { ADAPTIVE_FIELDS, adaptiveTuning, type AdaptiveTuning } from './layers/workload.js'
@@ -97,6 +98,8 @@ export interface Tuning {
   /** Wants to be told of the objects that are read. Absent when the mode is off. */
   readonly adaptive: AdaptiveTuning | undefined
   explain(): readonly ConfigLine[]
+  /** Those of `ranges` that may be changed while they are used; not automatic where they were set, or where adaptive mode chooses them. */
+  readonly knobs: readonly LiveKnob[]
 }
 
 /**
@@ -115,23 +118,45 @@ export function resolveTuning(tuning: StoreTuning | undefined, env: Readonly<Rec
 
   const mode = adaptiveMode(tuning, env)
   const adaptive = mode.value === true ? adaptiveTuning({ ...valuesOf(settings, FIELD_NAMES), defaults: valuesOf(settings, ADAPTIVE_FIELDS) }) : undefined
-  /** The choice of adaptive mode, where it has one. */
+  const chosen = new Map<FieldName, number>() // through knobs
+  /** The choice of the tuner or of adaptive mode, where it has one. */
   const current = (name: FieldName): Setting => {
     const setting = settings[name]
+    const tuned = chosen.get(name)
+    if (tuned !== undefined) return { value: tuned, origin: 'adaptive', from: 'autotune' }
     if (adaptive === undefined || setting.origin !== 'default' || !isAdaptive(name)) return setting
     const { workload, [name]: value } = adaptive.current()
     return workload === 'unknown' ? setting : { value, origin: 'adaptive', from: `adaptive (${workload})` }
   }
+  const ranges = live<RangeEngineConfig>(FIELD_NAMES.filter(name => FIELDS[name].level === 'ranges'), current)
+  const { maxInflight, maxInflightBytes, minSplitSize } = valuesOf(settings, ['maxInflight', 'maxInflightBytes', 'minSplitSize'])
+  const knob = (name: (typeof ADAPTIVE_FIELDS)[number], resource: LiveKnob['resource'], least: number, most: number): LiveKnob => ({
+    name, least, most, resource,
+    auto: adaptive === undefined && settings[name].origin === 'default' && least < most,
+    get: () => ranges[name],
+    set: value => void chosen.set(name, Math.max(least, Math.min(most, Math.round(value))))
+  })
   return {
     pool: Object.freeze(valuesOf<ConnectionPoolConfig>(settings, FIELD_NAMES.filter(name => FIELDS[name].level === 'pool'))),
-    ranges: live<RangeEngineConfig>(FIELD_NAMES.filter(name => FIELDS[name].level === 'ranges'), current),
+    ranges,
     adaptive,
+    knobs: [
+      knob('maxConcurrentRanges', 'request', 1, Math.min(MOST_RANGES, maxInflight)),
+      knob('chunkSize', 'memory', LEAST_CHUNK, Math.min(minSplitSize, maxInflightBytes)),
+      knob('readAhead', 'memory', LEAST_READ_AHEAD, Math.min(MOST_READ_AHEAD, maxInflightBytes))
+    ],
     explain: () => [
       ...FIELD_NAMES.map(name => ({ name, ...current(name), meaning: FIELDS[name].meaning })),
       { name: 'adaptive', ...mode, meaning: 'choose sizes and concurrency for what is really read' }
     ]
   }
 }
+
+/** How far a tuner may go: fewer bytes than that are mostly latency. */
+const LEAST_CHUNK = 1 << 20
+const LEAST_READ_AHEAD = 4 << 20
+const MOST_READ_AHEAD = 256 << 20
+const MOST_RANGES = 64
 
 interface Setting {
   readonly value: number | boolean

@@ -1,8 +1,8 @@
 /** Files whose frames are ours: the first frame behind them is the user's. */
-const OURS = /[/\\](?:src|dist[/\\]src)[/\\](?:dataset|util[/\\]site)\.[jt]s/
+const OURS = /[/\\](?:src|dist[/\\]src)[/\\](?:dataset|loader[/\\][a-z-]+|util[/\\]site)\.[jt]s/
 
 /**
- * Remembers the place in user code that called a method of `Dataset`; what it returns tells it: `at file:line:column`, or
+ * Remembers the place in user code that called a method of `Dataset`, or made a `DataLoader`; what it returns tells it: `at file:line:column`, or
  * undefined where stacks have none. Turning a stack into text is dear, and most plans never fail.
  */
 export function callSite(): () => string | undefined {

@@ -14,6 +14,8 @@ export interface Job {
   /** Sends it. What throws here fails the job. */
   dispatch(thread: Thread, take: (answer: Answer) => void): void
   answered(answer: Answer): void
+  /** False when nobody waits for it any more. */
+  wanted(): boolean
   /** The thread broke down while it worked on this. True: it is to be done again. */
   lost(loss: Loss): boolean
   failed(error: unknown): void
@@ -39,6 +41,8 @@ export interface Crew {
   onLost(listener: (thread: Thread, loss: Loss) => void): () => void
   /** Ends threads beyond what the sizes allow, as they become free. */
   trim(): void
+  /** Ends those of the threads that still work on something, for they do not come to an end. */
+  abandon(threads: readonly Thread[]): void
   ask(thread: Thread, question: Question & { readonly id: number }): Promise<void>
   end(): Promise<void>
 }
@@ -65,6 +69,10 @@ export function makeCrew(start: (number: number, lost: (thread: Thread, loss: Lo
     const jobs = [...(running.get(thread) ?? [])]
     running.delete(thread)
     const again = jobs.filter(job => {
+      if (!job.wanted()) {
+        job.failed(loss.cause ?? new Error(loss.reason))
+        return false
+      }
       if (job.id === loss.run || !loss.started) return job.lost(loss)
       const moved = (moves.get(job) ?? 0) + 1
       moves.set(job, moved)
@@ -130,18 +138,21 @@ export function makeCrew(start: (number: number, lost: (thread: Thread, loss: Lo
       }
     }
   }
-  const finish = async (thread: Thread): Promise<void> => {
-    remove(thread)
-    running.delete(thread)
+  const finishing = async (thread: Thread): Promise<void> => {
     const ending = thread.end()
     endings.add(ending)
     await ending.finally(() => endings.delete(ending))
+  }
+  const finish = (thread: Thread): Promise<void> => {
+    remove(thread)
+    running.delete(thread)
+    return finishing(thread)
   }
   const trim = (): void => {
     let most = 0
     for (const { size } of shares) most = Math.max(most, size)
     if (shares.size === 0) return
-    for (const thread of threads.filter(thread => thread.number >= most && loadOf(thread) === 0 && thread.pending === 0)) void finish(thread)
+    for (const thread of threads.filter(thread => thread.number >= most && loadOf(thread) === 0 && thread.pending === 0)) finish(thread).catch(() => undefined)
   }
   return {
     slabs: slabs(),
@@ -173,6 +184,13 @@ export function makeCrew(start: (number: number, lost: (thread: Thread, loss: Lo
       return () => listeners.delete(listener)
     },
     trim,
+    abandon(some) {
+      for (const thread of some) {
+        if (!threads.includes(thread) || thread.pending === 0) continue
+        finishing(thread).catch(() => undefined)
+        lost(thread, { reason: 'was ended, for a function did not return after the iteration had been closed', cause: undefined, started: true, run: 0, node: -1, index: 0 })
+      }
+    },
     ask: (thread, question) => new Promise<void>(resolve => {
       if (!threads.includes(thread)) return resolve()
       const waiters = asked.get(thread) ?? new Set()
@@ -184,7 +202,7 @@ export function makeCrew(start: (number: number, lost: (thread: Thread, loss: Lo
       })
     }),
     async end() {
-      await Promise.all([...threads.map(finish), ...endings])
+      await Promise.all([...[...threads].map(finish), ...endings])
       for (const waiters of asked.values()) waiters.forEach(done => done())
       asked.clear()
     }

@@ -1,4 +1,5 @@
 /** What runs in a worker thread: it loads pieces of plans, and runs tasks and sessions of them. */
+import type { State } from '../plan/operator.js'
 import { parentPort, workerData } from 'node:worker_threads'
 import { stockMemory } from '../array/pool.js'
 import { MillraceError, messageOf } from '../errors.js'
@@ -40,7 +41,7 @@ function piece(program: number): Promise<RunningPiece> {
 }
 
 /** Sends what came out. Batches cross with their memory; everything else is copied into slabs. */
-function reply(id: number, { parts, threadMs, ended = false }: Reply & { readonly ended?: boolean }, batches: boolean, slab: ArrayBuffer | undefined): void {
+function reply(id: number, { parts, threadMs, ended = false, state }: Reply & { readonly ended?: boolean; readonly state?: State | undefined }, batches: boolean, slab: ArrayBuffer | undefined): void {
   const transfer: ArrayBuffer[] = slab === undefined ? [] : [slab]
   const packed = parts.map((part: Part): PackedPart => {
     if (part.kind === 'error') return { ...part, error: errorData(part.error) }
@@ -48,7 +49,7 @@ function reply(id: number, { parts, threadMs, ended = false }: Reply & { readonl
     transfer.push(...transferOf(own))
     return part.kind === 'stacked' ? { kind: part.kind, rows: part.rows, packed: own, state: part.state } : { kind: part.kind, packed: own, state: part.state }
   })
-  answer({ type: 'reply', id, parts: packed, threadMs, ended, slab }, transfer)
+  answer({ type: 'reply', id, parts: packed, threadMs, ended, state, slab }, transfer)
 }
 
 async function runTask({ id, program, packed, state, index }: Question & { readonly type: 'task' }): Promise<void> {

@@ -24,7 +24,7 @@ export type Question =
 /** What a thread says. */
 export type Answer =
   | { readonly type: 'ready' }
-  | { readonly type: 'reply'; readonly id: number; readonly parts: readonly PackedPart[]; readonly threadMs: number; readonly ended: boolean; readonly slab: ArrayBuffer | undefined }
+  | { readonly type: 'reply'; readonly id: number; readonly parts: readonly PackedPart[]; readonly threadMs: number; readonly ended: boolean; readonly state?: State | undefined; readonly slab: ArrayBuffer | undefined }
   | { readonly type: 'failed'; readonly id: number; readonly error: ErrorData }
   | { readonly type: 'done'; readonly id: number }
 

@@ -1,6 +1,6 @@
 import { describe, isPlainObject, joinPath } from '../array/nest.js'
 import { MillraceError } from '../errors.js'
-import { kindOfArray, MOST_DEPTH, NotClonable, packColumn, unpackColumn, type Column } from './pack-columns.js'
+import { kindOfArray, MOST_DEPTH, NotClonable, packColumn, unpackColumn, type Column, type Memories } from './pack-columns.js'
 import type { Slabs } from './slabs.js'
 
 /** Elements on their way to another thread. Structured clone of a view would clone its whole buffer; here only memory that is meant to crosses. */
@@ -8,7 +8,7 @@ export interface Packed {
   readonly count: number
   readonly column: Column
   /** The slab, if there is one, and then memory that was given away. */
-  readonly memories: readonly ArrayBuffer[]
+  readonly memories: Memories
   /** True when what is unpacked are views of the slab. */
   readonly views: boolean
 }
@@ -71,7 +71,9 @@ export function pack(values: readonly unknown[], { slabs, owned = false, index =
   } catch (error) {
     throw error instanceof NotClonable ? culprit(values, index) : error
   }
-  const slab = bytes === 0 ? EMPTY() : slabs.take(bytes)
+  const memories = [...(given.keys() as Iterable<ArrayBuffer>)]
+  if (bytes === 0) return { count: values.length, column, memories: memories.length === 0 ? [] : [undefined, ...memories], views }
+  const slab = slabs.take(bytes)
   const target = new Uint8Array(slab)
   for (const { at, view } of copies) {
     if (ArrayBuffer.isView(view)) target.set(kindOfArray(view) === 0 ? (view as Uint8Array) : new Uint8Array(view.buffer, view.byteOffset, view.byteLength), at)
@@ -80,13 +82,11 @@ export function pack(values: readonly unknown[], { slabs, owned = false, index =
       for (let k = 0; k < view.length; k++) numbers[k] = view[k] as number
     }
   }
-  return { count: values.length, column, memories: [slab, ...(given.keys() as Iterable<ArrayBuffer>)], views }
+  return { count: values.length, column, memories: [slab, ...memories], views }
 }
 
-const EMPTY = (): ArrayBuffer => new ArrayBuffer(0)
-
 /** What crosses without a copy. */
-export const transferOf = ({ memories }: Packed): ArrayBuffer[] => memories.filter(memory => memory.byteLength > 0)
+export const transferOf = ({ memories }: Packed): ArrayBuffer[] => memories.filter(memory => memory !== undefined && memory.byteLength > 0) as ArrayBuffer[]
 
 /** The elements again. Arrays are views of the memory that came; slabs without views can be used again at once. */
 export function unpack({ count, column, memories, views }: Packed, slabs?: Slabs): unknown[] {

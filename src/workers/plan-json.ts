@@ -1,7 +1,6 @@
 import { decodeJson, encodeJson } from '../array/json.js'
 import { MillraceError } from '../errors.js'
 import type { ExampleSpec } from '../example/index.js'
-import { filesParams } from '../files.js'
 import { batch, type BatchParams } from '../operators/batch.js'
 import { filter, type FilterParams } from '../operators/filter.js'
 import { map, type MapParams } from '../operators/map.js'
@@ -16,7 +15,6 @@ import type { Operator } from '../plan/operator.js'
 import { travelling, type TravellingFunction } from '../plan/reference.js'
 import type { Piece, SessionOptions, StackSpec } from '../plan/workers.js'
 import { loadFunction, type AnyFunction } from '../portable.js'
-import { transformFromJson } from '../transforms.js'
 import type { Json } from '../types.js'
 
 /** A piece of a plan as JSON. Nodes go from the source up; what changes no element is left out. */
@@ -83,8 +81,8 @@ const TABLE: { readonly [name: string]: Travelling | undefined } = {
   parseExample: entry(parseExample, ({ spec }) => encodeJson(spec), json => ({ spec: decodeJson(json) as ExampleSpec })),
   readFiles: entry(readFiles, ({ patterns, onChanged, request, selection: { start, step, count } }): FilesJson => ({
     patterns, onChanged, format: request?.format ?? '', options: encodeJson(request?.options), meaning: request?.meaning ?? null, selection: [start, step, count === Infinity ? null : count]
-  }), ({ patterns, onChanged, format, options, meaning, selection: [start, step, count] }): ReadFilesParams => ({
-    ...filesParams('readFiles', { files: patterns, format, options: decodeJson(options), onChanged, ...(meaning !== null && { meaning }) }),
+  }), async ({ patterns, onChanged, format, options, meaning, selection: [start, step, count] }): Promise<ReadFilesParams> => ({
+    ...(await import('../files.js')).filesParams('readFiles', { files: patterns, format, options: decodeJson(options), onChanged, ...(meaning !== null && { meaning }) }),
     selection: { start, step, count: count ?? Infinity }
   })),
   shard: asData(shard),
@@ -175,8 +173,9 @@ export async function unpackPiece(json: PieceJson, wrap: WrapFunction = fn => fn
 /** Functions that were loaded: one that `args` make is made once in every thread. */
 const LOADED = new Map<string, Promise<AnyFunction>>()
 
-function load(fn: TravellingFunction): Promise<AnyFunction> {
-  if ('transform' in fn) return Promise.resolve(transformFromJson(fn.transform) as AnyFunction)
+/** Transforms, and stores and formats above, are loaded where there are any: threads start in less time. */
+async function load(fn: TravellingFunction): Promise<AnyFunction> {
+  if ('transform' in fn) return (await import('../transforms.js')).transformFromJson(fn.transform) as AnyFunction
   const key = JSON.stringify(fn.portable)
   let loaded = LOADED.get(key)
   if (loaded === undefined) {

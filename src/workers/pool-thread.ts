@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { messageOf } from '../errors.js'
 import type { Answer, Question, ThreadSetup } from './messages.js'
 import { CELLS, INDEX, NODE, RUN } from './progress.js'
 
@@ -99,8 +100,8 @@ export function startThread(number: number, { maxHeapBytes, init }: ThreadKind, 
 }
 
 function reasonOf(code: number, error: unknown, maxHeapBytes: number | undefined): string {
-  const { code: kind, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown }
+  const { code: kind } = (error ?? {}) as { readonly code?: unknown }
   if (kind === 'ERR_WORKER_OUT_OF_MEMORY') return `ran out of memory${maxHeapBytes === undefined ? '' : `, of which it had ${Math.ceil(maxHeapBytes / 2 ** 20)} MiB (options: workers: maxHeapBytes)`}`
-  if (error !== undefined) return `was ended by an error that nobody caught: ${typeof message === 'string' ? message : String(error)}`
+  if (error !== undefined) return `was ended by an error that nobody caught: ${messageOf(error)}`
   return `ended with exit code ${code}`
 }

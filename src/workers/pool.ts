@@ -36,13 +36,13 @@ const MOST_THREADS = 256
 /**
  * Makes threads available to an iteration. None is started before it has something to do.
  *
- * `size` begins with the `count` of the options, or as many as there are cores; `most` is what a tuner may make of it. An operator for which
- * the user asked for more may set `size` above `most`, up to `privateThreadpoolSize`.
+ * `size` begins with the `count` of the options, or as many as there are cores, and `privateThreadpoolSize` at most. Where that is given it is what `most` says:
+ * more than there are cores only for numbers that the user gave. Without it, an operator for which the user asked for more threads may set `size` above `most`.
  */
 export function openWorkers({ cores, options: { count, persistent = false, retries = 0, maxHeapBytes, init }, threading: { privateThreadpoolSize } }: WorkersOptions): IterationWorkers {
   const bound = privateThreadpoolSize ?? MOST_THREADS
-  const most = Math.max(1, Math.min(typeof count === 'number' && count > 0 ? count : cores, bound))
-  const share: Share = { size: most }
+  const first = Math.max(1, Math.min(typeof count === 'number' && count > 0 ? count : cores, bound))
+  const share: Share = { size: first }
   const programs = new Set<Program>()
   const kind: ThreadKind = { maxHeapBytes, init: init && { url: init.url, name: init.name } }
   let joined: Kept | undefined
@@ -65,7 +65,7 @@ export function openWorkers({ cores, options: { count, persistent = false, retri
       share.size = Math.max(1, Math.min(bound, Math.floor(value)))
       joined?.crew.trim()
     },
-    most,
+    most: privateThreadpoolSize ?? first,
     load(piece) {
       const program = makeProgram(piece, crew(), share, retries, closed => programs.delete(closed))
       programs.add(program)
@@ -95,7 +95,7 @@ async function leave(kept: Kept, share: Share): Promise<void> {
   }
   await kept.crew.leave(share)
   if (kept.users > 0) return // somebody came meanwhile
-  kept.idle = setTimeout(() => void end(kept), IDLE_MS)
+  kept.idle = setTimeout(() => { end(kept).catch(() => undefined) }, IDLE_MS)
   kept.idle.unref()
 }
 

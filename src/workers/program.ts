@@ -2,24 +2,15 @@ import { lendBatch } from '../array/pool.js'
 import { MillraceError } from '../errors.js'
 import type { Part, Piece, Program, Reply, Session, Task } from '../plan/workers.js'
 import type { Crew, Job, Share } from './crew.js'
+import { lostError, type LoadedPiece } from './loaded-piece.js'
 import { errorFrom } from './error-json.js'
-import type { Answer, PackedPart } from './messages.js'
+import type { PackedPart } from './messages.js'
 import { pack, transferOf, unpack } from './pack.js'
-import { packPiece, type PieceJson } from './plan-json.js'
-import type { Loss, Thread } from './pool-thread.js'
+import { packPiece } from './plan-json.js'
 import { openRemoteSession } from './remote-session.js'
 
-/** A piece as this thread has it: what it takes to have it run by a crew. */
-export interface LoadedPiece {
-  readonly json: PieceJson
-  readonly crew: Crew
-  readonly share: Share
-  readonly program: number
-  readonly retries: number
-  /** Sends the piece to a thread that does not have it. */
-  loadOn(thread: Thread): void
-  read(answer: Answer & { readonly type: 'reply' }): Reply & { readonly ended: boolean }
-}
+/** How long functions of the user are waited for at the end. */
+const GRACE_MS = 5000
 
 /** Loads a piece for a crew. Threads get it with their first task of it. */
 export function makeProgram(piece: Piece, crew: Crew, share: Share, retries: number, closed: (program: Program) => void): Program {
@@ -32,9 +23,9 @@ export function makeProgram(piece: Piece, crew: Crew, share: Share, retries: num
       thread.send({ type: 'load', program, json })
       thread.programs.add(program)
     },
-    read({ parts, threadMs, ended, slab }) {
+    read({ parts, threadMs, ended, state, slab }) {
       if (slab !== undefined) crew.slabs.give(slab)
-      return { parts: parts.map(part => readPart(part, crew)), threadMs, ended }
+      return { parts: parts.map(part => readPart(part, crew)), threadMs, ended, state }
     }
   }
   const jobs = new Set<{ readonly job: Job; readonly done: Promise<unknown> }>()
@@ -44,8 +35,12 @@ export function makeProgram(piece: Piece, crew: Crew, share: Share, retries: num
   const close = async (): Promise<void> => {
     for (const { job } of [...jobs]) if (crew.withdraw(job)) job.failed(new MillraceError('Closed', 'the piece of the plan was closed'))
     await Promise.all([...sessions].map(session => session.close()))
-    await Promise.all(crew.threads().filter(thread => thread.programs.delete(program)).map(thread => crew.ask(thread, { type: 'unload', id: crew.nextId(), program })))
+    const stuck = setTimeout(() => crew.abandon(threads), GRACE_MS)
+    stuck.unref()
+    const threads = crew.threads().filter(thread => thread.programs.delete(program))
+    await Promise.all(threads.map(thread => crew.ask(thread, { type: 'unload', id: crew.nextId(), program })))
     await Promise.all([...jobs].map(({ done }) => done))
+    clearTimeout(stuck)
     closed(handle)
   }
   const handle: Program = {
@@ -64,7 +59,8 @@ export function makeProgram(piece: Piece, crew: Crew, share: Share, retries: num
           jobs.delete(entry)
           finished()
         }
-        const job = taskJob(loaded, task, outcome => {
+        const wanted = (): boolean => closing === undefined && !signal.aborted
+        const job = taskJob(loaded, task, wanted, outcome => {
           over()
           if ('reply' in outcome) resolve(outcome.reply)
           else reject(outcome.error as Error)
@@ -87,13 +83,14 @@ export function makeProgram(piece: Piece, crew: Crew, share: Share, retries: num
 }
 
 /** The elements are kept until the reply is there: another thread may have to be given them. */
-function taskJob(piece: LoadedPiece, { elements, state, index }: Task, settle: (outcome: { readonly reply: Reply } | { readonly error: unknown }) => void): Job {
+function taskJob(piece: LoadedPiece, { elements, state, index }: Task, wanted: () => boolean, settle: (outcome: { readonly reply: Reply } | { readonly error: unknown }) => void): Job {
   const { crew, program } = piece
   const id = crew.nextId()
   let attempts = 0
   return {
     id,
     share: piece.share,
+    wanted,
     dispatch(thread, take) {
       const packed = pack(elements, { slabs: crew.slabs, index })
       piece.loadOn(thread)
@@ -124,18 +121,4 @@ function readPart(part: PackedPart, crew: Crew): Part {
   // What came with its own memory goes back with it, once it is released.
   if (part.packed.memories.length > 1) for (const element of elements) lendBatch(element, { give: memory => crew.returned.give(memory as ArrayBuffer) })
   return part.kind === 'stacked' ? { kind: part.kind, rows: part.rows, stacked: elements[0], ...state } : { kind: part.kind, elements, ...state }
-}
-
-/** The error for the element that a thread was working on when it broke down. */
-export function lostError({ nodes }: PieceJson, loss: Loss, working: boolean, first: number | undefined, attempts: number): MillraceError {
-  const known = working && loss.node >= 0
-  const node = nodes[known ? loss.node : Math.min(1, nodes.length - 1)]
-  const index = known ? loss.index : first
-  const operator = node?.op ?? 'workers'
-  const place = index === undefined ? '' : known ? ` at element ${index}` : ` at element ${index} or behind it`
-  const tries = attempts > 1 ? ` ${attempts} threads were tried.` : ''
-  const advice = loss.started ? 'What the function does at this element ends the thread; options({ workers: { retries } }) gives the work to another one' : 'It could not be started'
-  return new MillraceError('WorkerLost', `${operator}: the worker thread ${loss.reason}${place}${node?.site == null ? '' : ` (added ${node.site})`}.${tries} ${advice}`, {
-    operator, ...(index !== undefined && { index }), ...(node?.site != null && { site: node.site }), ...(loss.cause !== undefined && { cause: loss.cause })
-  })
 }

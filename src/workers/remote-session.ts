@@ -4,9 +4,9 @@ import type { Reply, Session, SessionOptions } from '../plan/workers.js'
 import { errorFrom } from './error-json.js'
 import type { Answer } from './messages.js'
 import type { Loss, Thread } from './pool-thread.js'
-import { lostError, type LoadedPiece } from './program.js'
+import { lostError, type LoadedPiece } from './loaded-piece.js'
 
-type PullReply = Reply & { readonly ended: boolean }
+type PullReply = Reply & { readonly ended: boolean; readonly state?: State | undefined }
 
 interface PendingPull {
   readonly max: number

@@ -9,9 +9,9 @@ export interface TunedRun {
   readonly tuner: Tuner
 }
 
-export function tuned(spec: PipelineSpec, options: AutotuneOptions = {}): TunedRun {
+export function tuned(spec: PipelineSpec, options: AutotuneOptions = {}, around: (look: () => void) => void = look => look()): TunedRun {
   const simulation = simulate(spec)
-  return { simulation, tuner: autotune(simulation.view, options, simulation.schedule) }
+  return { simulation, tuner: autotune(simulation.view, options, (look, ms) => simulation.schedule(() => around(look), ms)) }
 }
 
 /** Elements per second between two moments. */

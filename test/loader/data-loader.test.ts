@@ -187,6 +187,19 @@ describe('without batches', () => {
     }
   })
 
+  test('items end with their signal', async () => {
+    const controller = new AbortController()
+    const seen: number[] = []
+    const reading = (async () => {
+      for await (const { index } of new DataLoader(numbers(9)).items({ signal: controller.signal })) {
+        seen.push(index)
+        if (index === 2) controller.abort(new Error('enough'))
+      }
+    })()
+    await expect(reading).rejects.toThrow('enough')
+    expect(seen).toEqual([0, 1, 2])
+  })
+
   test('a batch can be looked at, and no epoch is used up', async () => {
     const loader = new DataLoader(numbers(10), { batchSize: 2, shuffle: true, seed: 4 })
     const look = await loader.collectBatch(5)

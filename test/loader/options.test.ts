@@ -133,6 +133,11 @@ describe('options of workers arrive in the plan', () => {
     expect(paramsOf(loader, 'map')).toMatchObject({ fn: collate, parallel: 2 })
   })
 
+  test('maxConcurrency auto is left to the tuner', () => {
+    expect(paramsOf(loaderOf({ maxConcurrency: 'auto' }), 'map')).toMatchObject({ parallel: 'auto' })
+    expect(optionsOf(new DataLoader(Dataset.range(3), { maxConcurrency: 'auto' }).dataset.plan).threading).toEqual({})
+  })
+
   test('autotune', () => {
     expect(optionsOf(loaderOf({ autotune: false }).dataset.plan).autotune).toEqual({ enabled: false })
     expect(optionsOf(loaderOf({ autotune: { cpuBudget: 3 } }).dataset.plan).autotune).toEqual({ cpuBudget: 3 })

@@ -12,3 +12,14 @@ export const later = async record => {
   return record
 }
 export const numbered = record => ({ value: record[0], row: Float32Array.from(record.slice(0, 3)) })
+
+const byte = element => (element.data ?? element)[0]
+export const same = element => element
+export const fewerOf = element => byte(element) % 3 !== 1
+export const notFiveOf = element => {
+  if (byte(element) % 7 === 5) throw new RangeError(`no ${byte(element)}`)
+  return element
+}
+export const valueOf = element => ({ value: byte(element) })
+export const withIndexOf = (element, { index }) => ({ value: byte(element), index })
+export const drawnOf = (element, { index, rng }) => ({ value: byte(element), index, draw: rng.uniform() })

@@ -8,7 +8,6 @@ import { offloadFilesRule } from '../../src/optimizer/offload-files.js'
 import { optimizedPlan, optimizeInner } from '../../src/optimizer/optimized-plan.js'
 import { nodesOf, withInputs, type PlanNode } from '../../src/plan/node.js'
 import { optimize } from '../../src/plan/rewrite.js'
-import type { WorkerOptions } from '../../src/plan/tuning.js'
 import type { Workers } from '../../src/plan/workers.js'
 
 /** Files in memory do not travel: under another name they do, and sessions are told their files. */
@@ -16,7 +15,7 @@ const elsewhere = (node: PlanNode): PlanNode => (node.op === readFiles
   ? Object.freeze({ ...node, params: Object.freeze({ ...(node.params as ReadFilesParams), patterns: ['elsewhere'] }) })
   : withInputs(node, node.inputs.map(elsewhere)))
 
-export interface OffloadedOptions extends WorkerOptions {
+export interface OffloadedOptions {
   readonly unitBytes?: number
 }
 
@@ -28,9 +27,9 @@ export interface Offloaded extends Dataset<unknown> {
 }
 
 /** The same dataset, run by such workers. */
-export function offloaded(dataset: Dataset<unknown>, workers: () => Workers | null, { unitBytes, ...options }: OffloadedOptions = {}): Offloaded {
+export function offloaded(dataset: Dataset<unknown>, workers: () => Workers | null, { unitBytes }: OffloadedOptions = {}): Offloaded {
   const { plan } = dataset
-  const rule = offloadFilesRule(options, node => travels(elsewhere(node)))
+  const rule = offloadFilesRule(node => travels(elsewhere(node)))
   const withUnits = (node: PlanNode): PlanNode => {
     const inner = withInputs(node, node.inputs.map(withUnits))
     return inner.op === offloadFiles ? Object.freeze({ ...inner, params: Object.freeze({ ...(inner.params as OffloadFilesParams), unitBytes }) }) : inner

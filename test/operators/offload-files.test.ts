@@ -1,7 +1,10 @@
+import type { Checkpoint } from '../../src/engine/checkpoint.js'
+import { equal } from '../../src/array/equal.js'
+import { messageOf } from '../../src/errors.js'
+import { seededRandom } from '../servers/seeded.js'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Dataset } from '../../src/dataset.js'
 import { encodeExample, fixedLen } from '../../src/example/index.js'
-import { offloadFiles } from '../../src/operators/offload-files.js'
 import { portable } from '../../src/portable.js'
 import { defaultMemoryStore } from '../../src/storage/memory.js'
 import { operatorConformance } from '../../src/testing/operator.js'
@@ -12,7 +15,8 @@ import { inProcessWorkers, type DoubleWorkers } from '../workers/double.js'
 import { offloaded, type OffloadedOptions } from './offload-files-plans.js'
 
 const url = new URL('./offload-files-functions.mjs', import.meta.url)
-type Fn = (record: Uint8Array) => unknown
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- of records and of rows
+type Fn = (element: any) => unknown
 const fn = (name: string): Fn => portable<Readonly<Record<string, Fn>>>(url, name)
 const where = 'mem://offload-files'
 const spec = { x: fixedLen([3], 'float32'), y: fixedLen([], 'int64') }
@@ -64,10 +68,10 @@ const PLANS: readonly (readonly [string, () => Dataset<unknown>, OffloadedOption
   ['damaged records and a function that fails behind a filter', () => tfrecord('damaged')().filter(fn('fewer')).map(fn('notFive')).map(fn('first'))],
   ['rows of NPY files', () => Dataset.npy(`${where}/rows-*.npy`).batch(4)],
   ['rows of NPY files with transforms', () => Dataset.npy(`${where}/rows-*.npy`).map(cast('int32')).batch(5)],
-  ['rows of NPZ files, that look at their ordinals', () => Dataset.npz(`${where}/both-*.npz`).map(fn('drawn') as never).batch(4)],
+  ['rows of NPZ files, that look at their ordinals', () => Dataset.npz(`${where}/both-*.npz`).map(fn('drawn')).batch(4)],
   ['records of fixed length, that look at their ordinals', () => Dataset.fixedLengthRecords(`${where}/fixed-*.bin`, { recordBytes: 4 }).map(fn('withIndex'))],
   ['a large file in parts', () => Dataset.npy(`${where}/large.npy`).batch(4), { unitBytes: 100 }],
-  ['a large file in parts, with ordinals', () => Dataset.npy(`${where}/large.npy`).map(cast('int32')).map(fn('withIndex') as never), { unitBytes: 100 }],
+  ['a large file in parts, with ordinals', () => Dataset.npy(`${where}/large.npy`).map(cast('int32')).map(fn('withIndex')), { unitBytes: 100 }],
   ['an HDF5 file in parts', () => Dataset.hdf5(`${where}/large.h5`, 'x').batch(6), { unitBytes: 30 }],
   ['whole files', () => Dataset.raw(`${where}/raw-*.txt`).map(fn('withIndex')).batch(2)],
   ['files of which one is not there', () => Dataset.npy([`${where}/rows-0.npy`, `${where}/none.npy`, `${where}/rows-2.npy`]).map(cast('int32')).batch(4)],
@@ -92,4 +96,91 @@ describe('files that are read in threads give what is read here', () => {
     })
   }
 })
-void offloadFiles
+
+/** All that comes, errors in their places; `stop` after so many, with a checkpoint. */
+async function eventsOf(dataset: Dataset<unknown>, from?: Checkpoint, stop = Infinity): Promise<{ readonly events: unknown[]; readonly checkpoint: Checkpoint }> {
+  const iterator = dataset.iterator(from === undefined ? { seed: 3, epoch: 1 } : { from })
+  const events: unknown[] = []
+  while (events.length < stop) {
+    try {
+      const step = await iterator.next()
+      if (step.done === true) break
+      events.push(step.value)
+    } catch (error) {
+      events.push({ error: messageOf(error).replace(/ \(added at .*\)$|; it holds \d+$/, '') })
+    }
+  }
+  const checkpoint = JSON.parse(JSON.stringify(iterator.checkpoint())) as Checkpoint
+  await iterator.close()
+  return { events, checkpoint }
+}
+
+describe('random plans', () => {
+  const random = seededRandom(20)
+  const cases = 6 * Number(process.env['MILLRACE_FUZZ'] ?? 1)
+  const below = (most: number): number => Math.floor(random() * most)
+  const pick = <T>(list: readonly T[]): T => list[below(list.length)] as T
+
+  /** Files of one format, with some damage, and a chain above them. */
+  async function plan(run: number): Promise<() => Dataset<unknown>> {
+    const format = pick(['tfrecord', 'npy', 'fixed'] as const)
+    const files: string[] = []
+    let next = 0
+    for (let k = 0; k < 1 + below(6); k++) {
+      const size = pick([0, 1, 2, 5, below(40)]) + (format === 'npy' ? 1 : 0)
+      const own = upTo(size, next)
+      next += size
+      const uri = `${where}/random/${run}-${k}.${format}`
+      files.push(uri)
+      if (format === 'tfrecord') {
+        await writeTfrecord(uri, own.map(bytes))
+        if (size > 0 && random() < 0.2) await damage(uri, 20 * below(size) + pick([0, 12, 14]))
+      } else if (format === 'npy') await writeNpy(uri, { dtype: 'uint8', shape: [size, 4], data: Uint8Array.from(own.flatMap(i => [...bytes(i)])) })
+      else await defaultMemoryStore.put(uri, Uint8Array.from([...own.flatMap(i => [...bytes(i)]), ...(random() < 0.1 ? [1] : [])]))
+      if (random() < 0.05) files.push(`${where}/random/none`)
+    }
+    const steps: ((dataset: Dataset<Uint8Array>) => Dataset<Uint8Array>)[] = []
+    for (let k = below(3); k > 0; k--) {
+      const name = pick(['fewerOf', 'notFiveOf', 'later', 'same'])
+      steps.push(dataset => (name === 'fewerOf' ? dataset.filter(fn(name)) : dataset.map(fn(name) as (record: Uint8Array) => Uint8Array)))
+    }
+    const last = pick(['valueOf', 'withIndexOf', 'drawnOf', undefined])
+    const size = pick([0, 1, 3, 8])
+    const dropRemainder = random() < 0.3
+    return () => {
+      let dataset: Dataset<unknown> = steps.reduce((dataset, step) => step(dataset), (
+        format === 'tfrecord' ? Dataset.tfrecord(files, { index: false }) : format === 'npy' ? Dataset.npy(files) : Dataset.fixedLengthRecords(files, { recordBytes: 4 })) as Dataset<Uint8Array>)
+      if (last !== undefined) dataset = dataset.map(fn(last) as (value: unknown) => unknown)
+      return size === 0 ? dataset : dataset.batch(size, { dropRemainder })
+    }
+  }
+
+  for (let group = 0; group < 8; group++) {
+    test(`give the same elements and states with and without threads, ${group}`, async () => {
+      for (let k = 0; k < cases; k++) {
+        const run = group * cases + k
+        const make = await plan(run)
+        const options = { unitBytes: pick([8 << 20, 40, 10]) }
+        const threads = 1 + below(4)
+        const seed = below(1000)
+        const all: DoubleWorkers[] = []
+        const elsewhere = () => offloaded(make(), () => {
+          const workers = inProcessWorkers({ threads, seed })
+          all.push(workers)
+          return workers
+        }, options)
+        const whole = (await eventsOf(make())).events
+        const there = (await eventsOf(elsewhere())).events
+        if (!equal(whole, there)) expect({ run, events: there }).toEqual({ run, events: whole })
+        const stop = below(whole.length + 1)
+        const sides = [make, elsewhere] as const
+        const first = await eventsOf(pick(sides)(), undefined, stop)
+        const middle = await eventsOf(pick(sides)(), first.checkpoint, below(4))
+        const rest = await eventsOf(pick(sides)(), middle.checkpoint)
+        const joined = [...first.events, ...middle.events, ...rest.events]
+        if (!equal(whole, joined)) expect({ run, events: joined }).toEqual({ run, events: whole })
+        for (const workers of all) expect(workers.seen.open).toBe(0)
+      }
+    }, 60_000)
+  }
+})

@@ -173,3 +173,29 @@ describe('adaptive mode', () => {
     expect(await ranges()).toBe(8)
   })
 })
+
+describe('knobs of a running store', () => {
+  const knobOf = (tuning: ReturnType<typeof resolveTuning>, name: string): ReturnType<typeof resolveTuning>['knobs'][number] => {
+    const found = tuning.knobs.find(knob => knob.name === name)
+    if (found === undefined) throw new Error(`no knob ${name}`)
+    return found
+  }
+  test('change the values that are used, between their bounds, and are explained', () => {
+    const tuning = resolveTuning(undefined, {})
+    expect(tuning.knobs.map(({ name, auto, get }) => [name, auto, get()])).toEqual([['maxConcurrentRanges', true, 16], ['chunkSize', true, 8 * MiB], ['readAhead', true, 32 * MiB]])
+    knobOf(tuning, 'maxConcurrentRanges').set(5)
+    knobOf(tuning, 'chunkSize').set(2 ** 40)
+    knobOf(tuning, 'readAhead').set(1)
+    expect(tuning.ranges).toMatchObject({ maxConcurrentRanges: 5, chunkSize: 16 * MiB, readAhead: 4 * MiB })
+    expect(tuning.explain().find(({ name }) => name === 'chunkSize')).toMatchObject({ value: 16 * MiB, from: 'autotune' })
+  })
+  test('leave alone what was set, and what adaptive mode chooses', () => {
+    const set = resolveTuning({ ranges: { chunkSize: 2 * MiB } }, { MILLRACE_READ_AHEAD: '8MiB' })
+    expect(set.knobs.filter(({ auto }) => auto).map(({ name }) => name)).toEqual(['maxConcurrentRanges'])
+    expect(resolveTuning({ adaptive: true }, {}).knobs.some(({ auto }) => auto)).toBe(false)
+  })
+  test('are bounded by what the pool allows', () => {
+    const { knobs } = resolveTuning({ pool: { maxInflight: 20, maxInflightBytes: 8 * MiB } }, {})
+    expect(knobs.map(({ most }) => most)).toEqual([20, 8 * MiB, 8 * MiB])
+  })
+})

@@ -26,7 +26,7 @@ const nest = fc.letrec(tie => ({
 })).value
 /** Elements of one kind, which is what there is to send most of the time. */
 const alike = fc.oneof(
-  fc.array(fc.double()), fc.array(fc.string()), fc.array(view), fc.array(dtypes), fc.array(fc.record({ image: dtypes, label: fc.integer(), name: fc.string() }, { noNullPrototype: true })),
+  fc.array(fc.double(), { minLength: 60, maxLength: 130 }), fc.array(fc.array(fc.double(), { minLength: 2, maxLength: 2 }), { minLength: 60, maxLength: 70 }), fc.array(fc.string()), fc.array(view), fc.array(dtypes), fc.array(fc.record({ image: dtypes, label: fc.integer(), name: fc.string() }, { noNullPrototype: true })),
   fc.array(fc.tuple(view, fc.integer())), fc.array(fc.array(fc.double(), { maxLength: 20 }), { minLength: 1 })
 )
 

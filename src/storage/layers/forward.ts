@@ -13,7 +13,7 @@ type Methods = { readonly [Name in Exclude<keyof Store, 'scheme' | 'capabilities
  * ```
  */
 export function forward<Own extends object>(inner: Store, own: Own & Partial<Store>): Store & Own {
-  const { get, copy, rename, deleteMany, listDirectory, close } = inner
+  const { get, copy, rename, deleteMany, listDirectory, knobs, close } = inner
   const methods: Methods = {
     open: (uri, options) => inner.open(uri, options),
     stat: (uri, options) => inner.stat(uri, options),
@@ -27,6 +27,7 @@ export function forward<Own extends object>(inner: Store, own: Own & Partial<Sto
     deleteMany: deleteMany && ((uris, options) => deleteMany.call(inner, uris, options)),
     listDirectory: listDirectory && ((prefix, options) => listDirectory.call(inner, prefix, options)),
     containers: inner.containers,
+    knobs: knobs && (() => knobs.call(inner)),
     close: close && (() => close.call(inner))
   }
   const store = Object.fromEntries(Object.entries(methods).filter(([, method]) => method !== undefined))

@@ -167,7 +167,7 @@ export function remoteStore(service: RemoteService, options: StoreTuning = {}): 
   }
 
   const close = (): Promise<void> => (closed ??= finish())
-  const store = observed({ scheme, capabilities, open, get, ...others.methods, close }, statistics)
+  const store = observed({ scheme, capabilities, open, get, ...others.methods, knobs: () => tuning.knobs, close }, statistics)
   return forward(store, { get: store.get as RemoteStore['get'], stats: statistics.snapshot, explainConfig: tuning.explain, close })
 }
 

@@ -35,10 +35,16 @@ export async function runWorkload({ name, point, ms, changeMs, ceilingBytes, rou
     release(value)
   }
   const { grown, resident } = memory.stop()
-  const tuning = point === null ? { steps: (iterator.tuning?.() ?? []).map(({ atMs, text }) => `${Math.round(atMs)} ms: ${text}`), profile: iterator.profile?.().knobs ?? {} } : undefined
+  const tuning = point === null ? tuningOf(iterator) : undefined
   await iterator.close()
   return { bins, grown, resident, ...(tuning !== undefined && { tuning }) }
 }
+
+const tuningOf = iterator => ({
+  steps: iterator.tuning().map(({ atMs, text }) => `${Math.round(atMs)} ms: ${text}`),
+  profile: iterator.profile().knobs,
+  bottleneck: iterator.stats().bottleneck
+})
 
 /** The growth of what the process holds, looked at every 25 ms and whenever something was delivered. */
 function watchMemory() {

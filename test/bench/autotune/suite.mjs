@@ -15,13 +15,13 @@ const MIB = 2 ** 20
 /** Milliseconds: how long the runs are, from when on they count, and when the phase changes. */
 const TIMES = {
   full: { grid: 3500, gridFrom: 2000, tuned: 6000, tunedFrom: 3000, window: 1000, phase: { grid: 3500, tuned: 4000, from: 2000, length: 8000 } },
-  quick: { grid: 800, gridFrom: 300, tuned: 1500, tunedFrom: 700, window: 300, phase: { grid: 800, tuned: 1000, from: 500, length: 2000 } }
+  quick: { grid: 1200, gridFrom: 500, tuned: 1500, tunedFrom: 700, window: 300, phase: { grid: 1200, tuned: 1000, from: 500, length: 2000 } }
 }
 
 const NOTES = [
   "tuned: every knob 'auto', nothing else said; grid: the same pipeline with fixed numbers and tuning off, every point in processes of its own",
   'best of the grid: the point with the greatest median over the repeats, of those that kept below the memory ceiling; tuned throughput is that from 3 s on (after a phase change, from 2 s behind it on)',
-  'time until reached: the first second whose throughput is 95 % of the best; a figure as long as the run means never',
+  'time until reached: the first second whose throughput is 95 % of the best, as is that of all the rest; a figure as long as the run means never',
   'memory: by how much heap, external memory and array buffers of the process grew at most, looked at every 25 ms'
 ]
 
@@ -37,16 +37,18 @@ export async function run({ repeats, quick, only, progress }) {
     progress('writing a file')
     const file = chosen.some(([, { file }]) => file) ? await recordFiles(place, 'huge', { count: 1, records: quick ? 500 : 8000, bytes: 100 * 1024 }) : undefined
     const measurements = chosen.flatMap(([name, { grid, phases }]) => {
-      const { grid: gridMs, tuned: tunedMs, phase } = times
+      const { phase } = times
       const work = { name, rounds, file, ceilingBytes: ceilingOf(name) }
+      const fixed = phases ? { ms: 2 * phase.grid, changeMs: phase.grid } : { ms: times.grid, changeMs: Number.MAX_VALUE }
+      const tuned = phases ? { ms: phase.length, changeMs: phase.tuned } : { ms: times.tuned, changeMs: Number.MAX_VALUE }
       const points = quick ? grid.slice(-2) : grid
       return [
-        ...points.map(point => ({ key: keyOf(name, point), run: () => inChild(MODULE, 'runWorkload', { ...work, point, ms: phases ? 2 * phase.grid : gridMs, changeMs: phases ? phase.grid : Number.MAX_VALUE }) })),
-        { key: keyOf(name, null), run: () => inChild(MODULE, 'runWorkload', { ...work, point: null, ms: phases ? phase.length : tunedMs, changeMs: phases ? phase.tuned : Number.MAX_VALUE }) }
+        ...points.map(point => ({ key: keyOf(name, point), run: () => inChild(MODULE, 'runWorkload', { ...work, ...fixed, point }) })),
+        { key: keyOf(name, null), run: () => inChild(MODULE, 'runWorkload', { ...work, ...tuned, point: null }) }
       ]
     })
     const results = await interleaved(measurements, quick ? 1 : Math.min(repeats, 3), progress, failures)
-    const reports = chosen.flatMap(([name, workload]) => report(name, workload, results, times))
+    const reports = chosen.flatMap(([name, workload]) => report(name, workload, results, times, failures))
     return { rows: reports.flatMap(({ rows }) => rows), notes: [...NOTES, ...reports.flatMap(({ notes }) => notes)], failures }
   } finally {
     await place.remove()
@@ -56,7 +58,7 @@ export async function run({ repeats, quick, only, progress }) {
 const ceilingOf = name => (WORKLOADS[name].ceilingMiB ?? 256) * MIB
 const keyOf = (name, point) => `${name}, ${point === null ? 'tuned' : point.join(' × ')}`
 
-function report(name, { knobs, grid, phases }, results, times) {
+function report(name, { knobs, grid, phases }, results, times, failures) {
   const tuned = results.get(keyOf(name, null))
   const points = grid.filter(point => (results.get(keyOf(name, point)) ?? []).length > 0)
   if (tuned.length === 0 || points.length === 0) return []
@@ -67,6 +69,11 @@ function report(name, { knobs, grid, phases }, results, times) {
         { label: ', after the change', grid: [phase.grid + times.gridFrom, 2 * phase.grid], tuned: [phase.tuned + phase.from, phase.length], begin: phase.tuned, end: phase.length, limit: 2 }
       ]
     : [{ label: '', grid: [times.gridFrom, times.grid], tuned: [times.tunedFrom, times.tuned], begin: 0, end: times.tuned, limit: 3 }]
+  const idle = spans.find(span => points.every(point => results.get(keyOf(name, point)).some(({ bins }) => rateIn(bins, ...span.grid) === 0)))
+  if (idle !== undefined) {
+    failures.push(`${name}${idle.label}: no point of the grid delivered anything while it was measured`)
+    return []
+  }
   const described = spans.map(span => spanReport(name, span, { knobs, points, results, tuned, window: times.window }))
   const ceiling = ceilingOf(name)
   const memory = {
@@ -95,7 +102,9 @@ function spanReport(name, span, { knobs, points, results, tuned, window }) {
   const target = i => 0.95 * (best.rates[i] ?? median(best.rates))
   const reached = tuned.map(({ bins }, i) => reachedAfter(bins, target(i), span, window))
   const title = `${name}${span.label}`
-  const full = measured.map(({ point, rates, grown }) => ({ point: Object.fromEntries(knobs.map((knob, i) => [knob, point[i]])), rate: median(rates), spread: spread(rates), grownBytes: grown }))
+  const full = measured.map(({ point, rates, grown }) => (
+    { point: Object.fromEntries(knobs.map((knob, i) => [knob, point[i]])), rate: median(rates), spread: spread(rates), grownBytes: grown }))
+  const figures = measured.map(({ point, rates, grown }) => `${point.join(' × ')}: ${number(median(rates))}${grown > ceiling ? ' (above the memory ceiling)' : ''}`)
   return {
     rows: [
       {
@@ -105,7 +114,7 @@ function spanReport(name, span, { knobs, points, results, tuned, window }) {
       },
       row({ name: `${title}: until reached`, unit: 's', ours: reached, goal: { text: `≤ ${span.limit} s`, holds: value => value <= Math.min(span.limit, (span.end - span.begin - window) / 1000) } })
     ],
-    note: `grid of ${title}, elements/s at ${knobs.join(' × ')}: ${measured.map(({ point, rates, grown }) => `${point.join(' × ')}: ${number(median(rates))}${grown > ceiling ? ' (above the memory ceiling)' : ''}`).join('; ')}`
+    note: `grid of ${title}, elements/s at ${knobs.join(' × ')}: ${figures.join('; ')}`
   }
 }
 
@@ -115,10 +124,10 @@ function rateIn(bins, from, to) {
   return chosen.reduce((sum, count) => sum + count, 0) / chosen.length * 1000 / BIN_MS
 }
 
-/** Seconds from the beginning of a span to the first window in it that is fast enough; its length if there is none. */
+/** Seconds from the beginning of a span to the first window in it that is fast enough, as is all that follows; its length if there is none. */
 function reachedAfter(bins, target, { begin, end }, window) {
   for (let from = begin; from + window <= end; from += BIN_MS) {
-    if (rateIn(bins, from, from + window) >= target) return (from - begin) / 1000
+    if (rateIn(bins, from, from + window) >= target && rateIn(bins, from, end) >= target) return (from - begin) / 1000
   }
   return (end - begin) / 1000
 }

@@ -79,7 +79,7 @@ export const WORKLOADS = {
   },
   /** One TFRecord file of records of 100 KB: read, checked, parsed, stacked. */
   'one huge file': {
-    knobs: ['workers', 'prefetch.size'],
+    knobs: ['readFiles.workers', 'prefetch.size'],
     grid: [[0, 2], [1, 2], [2, 2], [2, 4]],
     rows: 32,
     ceilingMiB: 128,

@@ -19,7 +19,8 @@ export async function peerRows({ repeats, quick, peers, progress, failures, note
     return []
   }
   const versions = await peer(null).catch(() => ({}))
-  notes.push(...['torch', 'PIL', 'tensorflow'].map(name => (versions[name] === undefined ? `SKIPPED ${name}: ${python} does not have it; set MILLRACE_PYTHON to one that does` : `${name} ${versions[name]}`)))
+  notes.push(...['torch', 'PIL', 'tensorflow'].map(name =>
+    (versions[name] === undefined ? `SKIPPED ${name}: ${python} does not have it; set MILLRACE_PYTHON to one that does` : `${name} ${versions[name]}`)))
   const torch = versions.torch !== undefined && versions.PIL !== undefined
   const tensorflow = versions.tensorflow !== undefined
 

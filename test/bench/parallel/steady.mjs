@@ -26,7 +26,7 @@ export async function steady(dataset, { warmUpMs, ms, released = true }) {
   await until(start + ms)
   const elapsed = performance.now() - start
   const busy = performance.eventLoopUtilization(loop).active
-  const threadMs = iterator.stats().stages.reduce((sum, { meter }) => sum + (meter?.threadMs ?? 0), 0)
+  const threadMs = iterator.stats().stages.reduce((sum, { threadMs }) => sum + threadMs, 0)
   await iterator.close()
   return { rate: rows / elapsed * 1000, batchMs: elapsed / batches, busyMs: busy / batches, threadMs, sum }
 }

@@ -27,7 +27,10 @@ export async function transferRows({ repeats, quick, progress, failures, notes }
     noteThreads(notes, how, results.get(`1, ${released}`))
     const bare = results.get('bare')
     return [
-      row({ name: `${how}: from a worker, beyond inline`, unit: 'ms/batch', ours: of(1, 'batchMs').map((value, i) => value - inline[i]), ...(bare.length > 0 && { against: 'bare transfer there and back', theirs: bare }), goal }),
+      row({
+        name: `${how}: from a worker, beyond inline`, unit: 'ms/batch', ours: of(1, 'batchMs').map((value, i) => value - inline[i]), goal,
+        ...(bare.length > 0 && { against: 'bare transfer there and back', theirs: bare })
+      }),
       row({ name: `${how}: from a worker`, unit: 'ms/batch', ours: of(1, 'batchMs'), against: 'inline', theirs: inline, ratio: timesTheLimit }),
       row({ name: `${how}: this thread busy`, unit: 'ms/batch', ours: of(1, 'busyMs'), against: 'inline', theirs: of(0, 'busyMs'), ratio: timesTheLimit })
     ]

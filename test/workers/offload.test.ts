@@ -1,0 +1,42 @@
+import { describe, expect, test } from '@jest/globals'
+import { Dataset, portable } from '../../dist/src/index.js'
+import { operatorConformance } from '../../dist/src/testing.js'
+
+type Fn = (x: never, context: never) => unknown
+const url = new URL('./modules/offload.mjs', import.meta.url)
+const fn = (name: string) => portable<Readonly<Record<string, Fn>>>(url, name) as unknown as (x: number) => number
+const burn = fn('burn')
+const where = fn('where')
+const failing = fn('failing')
+const waiting = fn('waiting')
+const random = fn('random') as unknown as (x: number) => { readonly x: number }
+const small = fn('small')
+const two = { parallel: 2 } as const
+
+test('a portable function runs on threads from the first element, in order', async () => {
+  const found = await Dataset.range(200).map(where, two).toArray()
+  expect(found).toEqual(Array.from({ length: 200 }, (_, i) => [i, false]))
+})
+
+test('an automatic one begins in this thread; its elements do not tell', async () => {
+  const found = await Dataset.range(1500).map(burn, { parallel: 'auto' }).batch(64).unbatch().toArray()
+  expect(found).toEqual(await Dataset.range(1500).map(burn).batch(64).unbatch().toArray())
+})
+
+const SUBJECTS: Record<string, (knob: { readonly parallel?: number | 'auto' }) => Dataset<unknown>> = {
+  'errors, with their indices': knob => Dataset.range(8).map(failing, knob),
+  'random numbers and a filter': knob => Dataset.range(7).filter(small).map(random, knob),
+  'promises, stacked': knob => Dataset.range(6).map(waiting, knob).map(random).batch(3)
+}
+describe.each(Object.entries(SUBJECTS))('%s', (_, make) => {
+  const cases = operatorConformance({ make: () => make(two), same: [() => make({})] })
+  const some = cases.filter(({ name }) => /two iterations|variant 1 gives|\(variant (0 to 1|1 to 0)\)|ends cleanly|abort after/.test(name))
+  for (const { name, run } of some) test(name, run, 60_000)
+})
+
+test('a break in the middle leaves no thread', async () => {
+  const threads = (): number => process.getActiveResourcesInfo().filter(name => name === 'MessagePort' || name === 'Worker').length
+  const before = threads()
+  for await (const x of Dataset.range(100_000).map(burn, two)) if (x > 20) break
+  expect(threads()).toBeLessThanOrEqual(before)
+})
