@@ -5,10 +5,7 @@
  * or it throws a {@link MillraceError}. Retrying, splitting and caching are layers around it. What is optional here, the
  * functions of `millrace/stores` (`get`, `copy`, `removePrefix`, …) do with the rest, as well as that can be done.
  */
-import type { LiveKnob } from './plan/tuning.js'
-
 export { MillraceError, isMillraceError, type ErrorKind, type ErrorContext } from './errors.js'
-export type { LiveKnob } from './plan/tuning.js'
 
 /** Options of everything that can wait. */
 export interface RequestOptions {
@@ -158,6 +155,19 @@ export interface StoreCapabilities {
   readonly idealRequests?: number | undefined
 }
 
+/** A number of a store that may be changed while it reads. */
+export interface StoreKnob {
+  readonly name: string
+  /** False when the user gave the value: it is shown, and never changed. */
+  readonly auto: boolean
+  readonly least: number
+  readonly most: number
+  /** What one unit takes: bytes of memory, or a request under way. */
+  readonly resource: 'memory' | 'request'
+  get(): number
+  set(value: number): void
+}
+
 /** A place where bytes live. */
 export interface Store {
   /** The URI scheme that it serves, without the colon. */
@@ -187,7 +197,7 @@ export interface Store {
   listDirectory?(prefix: string, options?: RequestOptions): AsyncIterable<DirectoryPage>
   readonly containers?: Containers | undefined
   /** Numbers that may be changed while it reads, without changing what is read: `maxConcurrentRanges`, `chunkSize`, `readAhead`. A tuner does. */
-  knobs?(): readonly LiveKnob[]
+  knobs?(): readonly StoreKnob[]
   /** Lets go of connections and timers. What is under way ends with `Closed`. Afterwards everything is `Closed`. */
   close?(): Promise<void>
 }

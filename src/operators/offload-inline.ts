@@ -77,7 +77,7 @@ export function inlinePlans(chain: readonly PlanNode[]): InlinePlans {
     asynchronous: false,
     loaded: !chain.some(node => loadOf(node) !== undefined),
     async load() {
-      await Promise.all(chain.map(node => loadOf(node)?.().catch(() => undefined))) // whoever calls it learns why it cannot be loaded
+      for (const node of chain) await loadOf(node)?.().catch(() => undefined) // whoever calls it learns why it cannot be loaded
       plans.loaded = true
     }
   }

@@ -1,4 +1,4 @@
-import type { LiveKnob } from '../store.js'
+import type { StoreKnob } from '../store.js'
 import { checkField, FIELD_NAMES, FIELDS, parseField, variableOf, type FieldName } from './config-fields.js'
 import { checkKeys } from './known-keys.js'
 import { ADAPTIVE_FIELDS, adaptiveTuning, type AdaptiveTuning } from './layers/workload.js'
@@ -99,7 +99,7 @@ export interface Tuning {
   readonly adaptive: AdaptiveTuning | undefined
   explain(): readonly ConfigLine[]
   /** Those of `ranges` that may be changed while they are used; not automatic where they were set, or where adaptive mode chooses them. */
-  readonly knobs: readonly LiveKnob[]
+  readonly knobs: readonly StoreKnob[]
 }
 
 /**
@@ -130,7 +130,7 @@ export function resolveTuning(tuning: StoreTuning | undefined, env: Readonly<Rec
   }
   const ranges = live<RangeEngineConfig>(FIELD_NAMES.filter(name => FIELDS[name].level === 'ranges'), current)
   const { maxInflight, maxInflightBytes, minSplitSize } = valuesOf(settings, ['maxInflight', 'maxInflightBytes', 'minSplitSize'])
-  const knob = (name: (typeof ADAPTIVE_FIELDS)[number], resource: LiveKnob['resource'], least: number, most: number): LiveKnob => ({
+  const knob = (name: (typeof ADAPTIVE_FIELDS)[number], resource: StoreKnob['resource'], least: number, most: number): StoreKnob => ({
     name, least, most, resource,
     auto: adaptive === undefined && settings[name].origin === 'default' && least < most,
     get: () => ranges[name],

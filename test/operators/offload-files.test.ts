@@ -5,6 +5,9 @@ import { seededRandom } from '../servers/seeded.js'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Dataset } from '../../src/dataset.js'
 import { encodeExample, fixedLen } from '../../src/example/index.js'
+import { optimizedPlan } from '../../src/optimizer/optimized-plan.js'
+import { offloadFiles } from '../../src/operators/offload-files.js'
+import { nodesOf } from '../../src/plan/node.js'
 import { portable } from '../../src/portable.js'
 import { defaultMemoryStore } from '../../src/storage/memory.js'
 import { operatorConformance } from '../../src/testing/operator.js'
@@ -95,6 +98,67 @@ describe('files that are read in threads give what is read here', () => {
       for (const check of operatorConformance({ make, same: [elsewhere] })) test(check.name, check.run)
     })
   }
+})
+
+describe('the plan as written is run', () => {
+  const sessions = async (dataset: Dataset<unknown>, found: DoubleWorkers | null = inProcessWorkers()): Promise<number> => {
+    const there = offloaded(dataset, () => found)
+    expect(there.isOffloaded).toBe(true)
+    expect(await there.toArray()).toEqual(await dataset.toArray())
+    return found?.seen.sessions ?? 0
+  }
+  test('where there are no threads', async () => {
+    expect(await sessions(tfrecord('examples')().parseExample(spec).batch(4), null)).toBe(0)
+  })
+  test('when a function looks at ordinals and files do not tell how many elements they have', async () => {
+    expect(await sessions(tfrecord('bytes')().map(fn('withIndex')))).toBe(0)
+  })
+  test('when a function looks at ordinals behind a filter', async () => {
+    expect(await sessions(Dataset.fixedLengthRecords(`${where}/fixed-*.bin`, { recordBytes: 4 }).filter(fn('fewer')).map(fn('withIndex')))).toBe(0)
+  })
+})
+
+describe('a large file', () => {
+  test('is read in parts by several sessions', async () => {
+    const workers = inProcessWorkers()
+    const make = (): Dataset<unknown> => Dataset.npy(`${where}/large.npy`).map(cast('int32')).batch(4)
+    expect(await offloaded(make(), () => workers, { unitBytes: 100 }).toArray()).toEqual(await make().toArray())
+    expect(workers.seen.sessions).toBeGreaterThan(4)
+  })
+  test('of which nothing can be reached before it was read is read by one', async () => {
+    const workers = inProcessWorkers()
+    await offloaded(Dataset.tfrecord(`${where}/bytes-4.tfrecord`, { index: false }).map(fn('first')), () => workers, { unitBytes: 10 }).toArray()
+    expect(workers.seen.sessions).toBe(1)
+  })
+})
+
+test('stacked batches come whole from threads, also behind a file that ends in the middle of one', async () => {
+  const make = (): Dataset<unknown> => Dataset.npy([`${where}/rows-0.npy`, `${where}/large.npy`]).map(cast('int32')).batch(4)
+  const workers = inProcessWorkers()
+  expect(await offloaded(make(), () => workers).toArray()).toEqual(await make().toArray())
+})
+
+describe('the rule', () => {
+  const taken = (dataset: Dataset<unknown>): boolean => [...nodesOf(optimizedPlan(dataset.plan).plan)].some(({ op }) => op === offloadFiles)
+  const files = (): Dataset<Uint8Array> => Dataset.tfrecord('data/*.tfrecord')
+  test('does nothing unless threads are asked for', () => {
+    expect(taken(files().map(fn('first')))).toBe(false)
+    expect(taken(files().map(fn('first')).options({ workers: 2 }))).toBe(true)
+  })
+  test('leaves files of this thread, of stores that were passed, and selections of them', () => {
+    expect(taken(Dataset.tfrecord('mem://data/*.tfrecord').map(fn('first')).options({ workers: 2 }))).toBe(false)
+    expect(taken(Dataset.tfrecord('data/*.tfrecord', { store: defaultMemoryStore }).map(fn('first')).options({ workers: 2 }))).toBe(false)
+    expect(taken(files().take(3).map(fn('first')).options({ workers: 2 }))).toBe(false)
+  })
+  test('leaves closures, and what is above them', () => {
+    expect(taken(files().map(record => record[0]).map(fn('first')).options({ workers: 2 }))).toBe(false)
+    expect(taken(files().map(fn('first')).map(first => first as number).options({ workers: 2 }))).toBe(true)
+  })
+  test('leaves to auto only what computes', () => {
+    expect(taken(files().parseExample(spec).batch(4).options({ workers: 'auto' }))).toBe(false)
+    expect(taken(files().parseExample(spec).map(fn('first')).batch(4).options({ workers: 'auto' }))).toBe(true)
+    expect(taken(Dataset.npz('data/*.npz').batch(4).options({ workers: 'auto' }))).toBe(true)
+  })
 })
 
 /** All that comes, errors in their places; `stop` after so many, with a checkpoint. */

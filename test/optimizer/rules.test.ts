@@ -38,7 +38,7 @@ test('adjacent maps and filters run as one, across operators that change nothing
 })
 
 test('a parallel map is no part of a fused loop', () => {
-  expect(runs(numbers.map(x => x).map(async x => x, { parallel: 2 }).map(x => x).map(x => x))).toEqual(['fused', 'map', 'map', 'from'])
+  expect(runs(numbers.map(x => x).map(async x => x, { parallel: 2 }).map(x => x).map(x => x))).toEqual(['prefetch', 'fused', 'map', 'map', 'from'])
 })
 
 test('operators that change nothing are left out', () => {

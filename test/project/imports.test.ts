@@ -16,8 +16,8 @@ const MAY_IMPORT: Readonly<Record<string, { readonly values: string; readonly ty
   example: { values: 'array errors kernels', types: 'types' },
   transforms: { values: 'array errors example kernels util', types: 'plan types' },
   plan: { values: 'errors', types: 'array types util' },
-  operators: { values: 'array errors example plan table util', types: 'format store types' },
-  optimizer: { values: 'operators plan' },
+  operators: { values: 'array errors example plan portable table util', types: 'format loader store types' },
+  optimizer: { values: 'operators plan util' },
   engine: { values: 'errors plan util', types: 'types' },
   store: { values: 'errors' },
   format: { values: 'array codecs errors kernels table util', types: 'store types' },
@@ -29,20 +29,25 @@ const MAY_IMPORT: Readonly<Record<string, { readonly values: string; readonly ty
   files: { values: 'array operators resolve', types: 'format store types' },
   objects: { values: 'resolve storage' },
   inspect: { values: 'errors resolve util', types: 'store' },
-  dataset: { values: 'array engine errors example files operators optimizer plan resolve util', types: 'dataset-options types' },
+  portable: { values: 'array errors util', types: 'plan types' },
+  autotune: { values: '', types: 'plan' },
+  workers: { values: 'array engine errors files operators optimizer plan portable transforms util', types: 'example types' },
+  runtime: { values: 'autotune engine util workers', types: 'operators' },
+  dataset: { values: 'array engine errors example files operators optimizer plan resolve runtime util', types: 'dataset-options types' },
+  loader: { values: 'array dataset errors files operators plan resolve storage util workers', types: 'engine store types' },
   write: { values: 'errors resolve storage util', types: 'store' },
   'write-arrays': { values: 'files resolve util', types: 'formats store' },
   adapters: { values: 'array errors util', types: 'dataset engine types' },
   testing: { values: 'array engine errors', types: 'dataset store' },
   // The doors.
-  index: { values: 'array dataset errors example inspect storage util write write-arrays', types: 'dataset-options engine files operators plan resolve types' },
+  index: { values: 'array dataset errors example inspect loader portable storage util write write-arrays', types: 'dataset-options engine files operators plan resolve types' },
   stores: { values: 'objects storage' },
   operator: { values: 'plan util' },
   tfjs: { values: 'adapters' }
 }
 
 /** Only these may use what only Node has. */
-const NODE_ONLY = /^src\/(storage\/(file|direct)[^/]*|engine\/worker-pool[^/]*|cli\/.*)\.ts$/
+const NODE_ONLY = /^src\/(storage\/(file|direct)[^/]*|workers\/(pool|entry)[^/]*|cli\/.*)\.ts$/
 /** Packages that may be there. */
 const PEERS = /^(@tensorflow\/|@aws-sdk\/|@smithy\/|@azure\/|@google-cloud\/|h5wasm|sharp$|undici$)/
 /** Files of `src/storage` that are stores. Everything else there is what they are made of. */
