@@ -58,6 +58,7 @@ export type {
   Cardinality, DataOf, DType, ElementSpec, Json, Leaf, LeafSpec, MaybePromise, NdArray, Nest, NumericArray, RaggedArray, Shape
 } from './types.js'
 export { defaultMemoryStore, memoryStore, type MemoryStore } from './storage/memory.js'
+export { endWorkers } from './runtime.js'
 export { Rng } from './util/rng.js'
 export { writeTfrecord, type WriteTfrecordOptions, type WriteTfrecordResult } from './write.js'
 export {

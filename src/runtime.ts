@@ -12,6 +12,7 @@ export function servicesFor({ autotune: tuning, threading, workers: options, tra
   let opened: ReturnType<typeof open> | undefined
   const open = async () => {
     if ((globalThis.process as { getBuiltinModule?: unknown } | undefined)?.getBuiltinModule === undefined) return null
+    if (import.meta.url.endsWith('.ts')) return null // compiled while it is loaded, by a test runner: a thread could not load it
     const { openWorkers } = await import('./workers/pool.js')
     return openWorkers({ cores, options, threading })
   }
@@ -25,4 +26,10 @@ export function servicesFor({ autotune: tuning, threading, workers: options, tra
     tune: tuning.enabled === false ? undefined : view => autotune(view, tuning),
     close: async () => (await opened)?.close()
   }
+}
+
+/** Ends threads that were kept for the next iteration. Those that an iteration uses go on. They would end by themselves after a while, and never keep the process alive. */
+export async function endWorkers(): Promise<void> {
+  if ((globalThis.process as { getBuiltinModule?: unknown } | undefined)?.getBuiltinModule === undefined) return
+  await (await import('./workers/pool.js')).endWorkers()
 }

@@ -315,4 +315,3 @@ function itemOf(part: Part, before: State): Item {
       return { ...item, rows: part.elements.length, bytes: part.elements.reduce<number>((sum, element) => sum + byteLengthOf(element), 0), elements: part.elements }
   }
 }
-

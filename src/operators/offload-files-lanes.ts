@@ -128,6 +128,10 @@ export function openLanes({ ctx, chain, contexts, cutter, program, workers, stat
     }
     offsets = counts.map((count, level) => count - (lane.counts[level] as number))
     if (size !== undefined) lane.align(rowAt(delivered))
+    if (ahead === undefined && lanes.every(({ unit }) => unit.records !== undefined)) {
+      const records = lanes.reduce((sum, { unit }) => sum + (unit.records ?? 0), 0)
+      ahead = { counts: counts.map(count => count + records), rows: delivered + records }
+    }
   }
   const leave = (lane: Lane): void => {
     if (lane.end !== undefined) {

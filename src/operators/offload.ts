@@ -3,6 +3,7 @@ import type { PlanNode } from '../plan/node.js'
 import type { Cursor, Input, OpenArguments, Operator, RandomAccess } from '../plan/operator.js'
 import type { Piece, Program, StackSpec, Workers } from '../plan/workers.js'
 import type { ElementSpec, MaybePromise } from '../types.js'
+import { sharedController } from '../util/abort.js'
 import { chain as then, isPromise, run, wait } from '../util/promise.js'
 import { inlinePlans, openInline, stateFrom, type InlineChain } from './offload-inline.js'
 import { later } from '../util/later.js'
@@ -80,11 +81,11 @@ function openOffload({ params, node, saved, savedInputs, ctx }: OpenArguments<Of
   let comingBack = false
   let closed = false
   let turned = 0
-  const controller = new AbortController()
+  const controller = sharedController()
 
   const used = (): number => Math.max(1, Math.min(wanted === 0 ? Infinity : wanted, bound, workers?.size ?? 1))
   const raise = (): void => {
-    if (workers !== undefined && wanted > workers.size) workers.size = Math.min(wanted, bound, workers.most)
+    if (workers !== undefined && wanted > workers.size) workers.size = Math.max(workers.size, Math.min(wanted, bound, workers.most))
   }
   // A parallel map that runs here has a knob of that name, for promises in flight: the last that is made known counts.
   const showKnob = (): void => ctx.knob({

@@ -24,7 +24,7 @@ export type Column =
   | { readonly t: 'mixed'; readonly v: readonly unknown[]; readonly nulls: readonly number[]; readonly at: readonly number[] }
 
 /** Where typed arrays and numbers go while columns are written. */
-export interface ColumnTarget {
+interface ColumnTarget {
   /** Makes room for numbers; returns the offset. */
   numbers(values: readonly number[]): number
   /** Makes room for an array, or lets its memory cross as it is; appends where it is to `at`. */

@@ -25,7 +25,7 @@ export interface PieceJson {
 }
 
 /** One node. `depth` and `site` are those of the plan as written: random numbers and errors are as there. */
-export interface NodeJson {
+interface NodeJson {
   readonly op: string
   readonly depth: number
   readonly site: string | null
@@ -33,7 +33,7 @@ export interface NodeJson {
 }
 
 /** How a node of the other thread calls a function of the user; `ordinal` counts the nodes from the source. */
-export type WrapFunction = (fn: AnyFunction, ordinal: number) => AnyFunction
+type WrapFunction = (fn: AnyFunction, ordinal: number) => AnyFunction
 
 /** A piece that was read, with its functions loaded. */
 export interface UnpackedPiece {

@@ -205,7 +205,7 @@ test('options name how many threads there are to be, and maxIntraOpParallelism b
   expect(opened[0]?.seen.most).toBe(2) // with more threads there than are to be used: one task for each
 })
 
-test('leaves no task behind, and holds no bytes, when it is closed in the middle', async () => {
+test('gives out no task once it is closed in the middle', async () => {
   const opened: ReturnType<typeof inProcessWorkers>[] = []
   const iterator = withWorkers(Dataset.range(500).map(double, { parallel: 2 }), { threads: 2, seed: 3 }, opened).iterator({ seed: 1 })
   await events(iterator, 7)

@@ -19,7 +19,7 @@ const shown = (dataset: Dataset<unknown>): string => dataset.explain().split('op
 describe('what runs on threads', () => {
   test('a map with parallel whose function can travel, and its neighbours that can', () => {
     expect(shown(numbers.map(x => x).map(decode).map(augment, { parallel: 2 }))).toBe('offload(decode → augment, 2 threads)  [unknown size, knob map.parallel = 2]')
-    expect(runs(numbers.map(x => x).map(decode).map(augment, { parallel: 2 }).map(x => x))).toEqual(['map', 'offload', 'map', 'from'])
+    expect(runs(numbers.map(x => x).map(decode).map(augment, { parallel: 2 }).map(x => x))).toEqual(['prefetch', 'map', 'offload', 'map', 'from'])
     expect(shown(numbers.map(augment, { parallel: 'auto' }))).toContain('offload(augment, threads when they pay)')
     expect(shown(numbers.map(decode, { parallel: 1 }))).toContain('1 thread)')
     expect(shown(numbers.map(cast('int32'), { parallel: 2 }))).toContain('offload(cast, 2 threads)')
@@ -30,7 +30,7 @@ describe('what runs on threads', () => {
   })
   test('all that can travel, where the options ask for workers', () => {
     const dataset = numbers.map(decode).filter(keep).map(augment).map(x => x)
-    expect(runs(dataset.options({ workers: 2 }))).toEqual(['map', 'offload', 'offload', 'from'])
+    expect(runs(dataset.options({ workers: 2 }))).toEqual(['prefetch', 'map', 'offload', 'offload', 'from'])
     expect(offloaded(dataset.options({ workers: 2 })).map(({ chain, mode, parallel }) => [chain.length, mode, parallel])).toEqual([[2, 'always', 2], [1, 'always', 2]])
     expect(offloaded(dataset.options({ workers: 'auto' })).map(({ mode }) => mode)).toEqual(['auto', 'auto'])
     expect(runs(dataset.options({ workers: 0 }))).toEqual(runs(dataset))

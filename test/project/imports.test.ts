@@ -40,7 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly values: string; readonly ty
   adapters: { values: 'array errors util', types: 'dataset engine types' },
   testing: { values: 'array engine errors', types: 'dataset store' },
   // The doors.
-  index: { values: 'array dataset errors example inspect loader portable storage util write write-arrays', types: 'dataset-options engine files operators plan resolve types' },
+  index: { values: 'array dataset errors example inspect loader portable runtime storage util write write-arrays', types: 'dataset-options engine files operators plan resolve types' },
   stores: { values: 'objects storage' },
   operator: { values: 'plan util' },
   tfjs: { values: 'adapters' }
