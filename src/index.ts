@@ -38,7 +38,7 @@ export { weightedRandomSampler, type WeightedRandomSamplerOptions } from './load
 export type { CacheOptions } from './operators/cache.js'
 export type { GeneratorContext } from './operators/from.js'
 export type { InterleaveOptions } from './operators/interleave.js'
-export type { PaddedShape, PaddedShapes, PadValue, PadValues } from './array/pad.js'
+export type { PaddedShape, PaddedShapes, PadOptions, PadValue, PadValues } from './array/pad.js'
 export type { PaddedBatchOptions } from './operators/padded-batch.js'
 export type { WindowOptions } from './operators/window.js'
 export type { Zipped, ZipNest } from './operators/zip.js'

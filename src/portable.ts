@@ -34,7 +34,7 @@ export interface PortableOptions {
  * A function named by its module and export, so that worker threads can load it: `map(portable(…), { parallel: 'auto' })`.
  *
  * The module is an ordinary one and may import whatever it needs. In this thread it is imported at the first call, which returns a promise;
- * later calls are as direct as any.
+ * later calls are as direct as those of other functions.
  *
  * With one function in the module its type is known; with several, name it: `portable<typeof import('./augment.js'), 'flip'>(…)`.
  * @example

@@ -242,7 +242,8 @@ export function openTasks({ program, input, ctx, counts: base, filters, stack, t
           if (chunk !== undefined) return chunk
           if (items.length === 0 && waiting.length === 0 && failed === undefined && reading === undefined && (ended || draining)) return null
           meter.starved++
-          if (items[0]?.ready !== true) yield* wait(new Promise<void>(resolve => (wake = resolve)))
+          // Tasks of which a filter kept everything back leave room, and nothing that would wake this up.
+          if (items[0]?.ready !== true && (inFlight > 0 || reading !== undefined)) yield* wait(new Promise<void>(resolve => (wake = resolve)))
         }
       }),
     save(): Saved {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { setTimeout as delay } from 'node:timers/promises'
 import { PerformanceObserver } from 'node:perf_hooks'
 import { Dataset } from '../../src/dataset.js'
 import { tracer, type OpenTelemetry } from '../../src/engine/tracing.js'
@@ -79,7 +80,7 @@ describe('measures', () => {
     const observer = new PerformanceObserver(list => { for (const { name } of list.getEntries()) names.add(name) })
     observer.observe({ entryTypes: ['measure'] })
     await ds.toArray()
-    await new Promise(resolve => setTimeout(resolve, 10))
+    await delay(10)
     observer.disconnect()
     return names
   }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { setTimeout as delay } from 'node:timers/promises'
 import { memoryBudget } from '../../src/engine/memory-budget.js'
 import { Dataset } from '../../src/dataset.js'
 import { forward } from '../../src/storage/layers/forward.js'
@@ -21,7 +22,7 @@ describe('inner datasets that are read at once', () => {
     const { iterator, view, knob } = watched(Dataset.range(6).interleave(inner, { cycleLength: 4, parallel: 'auto' }), {}, { budget })
     await iterator.next()
     expect(knob('interleave.parallel')).toMatchObject({ least: 1, most: 4 })
-    await new Promise(resolve => setTimeout(resolve, 5))
+    await delay(5)
     expect(budget.heldBytes).toBe(4000)
     expect(view().stages().at(-1)?.meter).toMatchObject({ queued: 4, inFlight: 0 })
     expect(view().stages().at(-1)?.meter?.served).toBeGreaterThan(3)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Dataset } from '../../src/dataset.js'
 import { changesNothing, watched } from './live.js'
 import { asyncRange, failing, failingLater, slow } from './sources.js'
@@ -101,7 +102,7 @@ describe('calls in flight', () => {
   })
 
   test('are timed and counted', async () => {
-    const { iterator, view } = watched(Dataset.range(40).map(async x => { await new Promise(resolve => setTimeout(resolve, 2)); return x }, { parallel: 'auto' }))
+    const { iterator, view } = watched(Dataset.range(40).map(async x => { await delay(2); return x }, { parallel: 'auto' }))
     for (let i = 0; i < 20; i++) await iterator.next()
     const meter = view().stages()[1]?.meter
     expect(meter?.served).toBeGreaterThanOrEqual(20)

@@ -54,7 +54,8 @@ describe('the tests', () => {
     const together: Readonly<Record<string, string>> = {
       batch: 'core', filter: 'core', from: 'core', 'from-tensors': 'core', map: 'core', prefetch: 'core', range: 'core', repeat: 'core', select: 'core',
       // Made by rules, of operators that have tests of their own.
-      'collect-batch': 'read-files', 'transform-batch': '../optimizer/transform-batches', fused: 'core', 'parse-example': 'read-files'
+      'collect-batch': 'read-files', 'transform-batch': '../optimizer/transform-batches', fused: 'core', 'task-elements': 'offload',
+      'on-demand': 'transparent', options: 'transparent', pin: 'transparent', 'parse-example': 'read-files'
     }
     const operators = librarySources().filter(path => path.startsWith('src/operators/') && /^export const \w+: Operator\b/m.test(read(path)))
     const names = operators.map(path => path.replace(/^.*\/|\.ts$/g, ''))

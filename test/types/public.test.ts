@@ -48,13 +48,14 @@ const ANY_ALLOWED: Readonly<Record<string, string>> = {
   'src/plan/node PlanNode.op': 'a plan holds operators of any params',
   'src/plan/operator OpenArguments.inputs': 'an operator knows what its inputs yield, the engine does not',
   'src/plan/operator Operator': 'a list of operators of any params is a list of Operator',
-  'src/plan/operator Stage.fn': 'a user function of any element type'
+  'src/plan/operator Stage.fn': 'a user function of any element type',
+  'src/portable AnyFunction': 'a function of any type'
 }
 
 /** Types that public types are made of and that nobody has to name: steps of a recursion, and what a name stands for. */
 const HELPERS = [
   'AnyLengths', 'BatchedAt', 'DefaultValue', 'DTypeOf', 'DTypeOfArray', 'FeatureSource', 'FixedLenSteps', 'IntegerDType', 'NdArrayLike', 'Nested', 'NestedDType',
-  'NestedShape', 'PaddedAt', 'RandomKey', 'Row', 'ScalarIn', 'ScalarOf', 'ScalarRow', 'SlicedAt', 'TooDeep', 'UnbatchedAt', 'Unstackable',
+  'AnyFunction', 'AnySampler', 'Made', 'NestedShape', 'PaddedAt', 'Portable', 'RandomKey', 'Row', 'ScalarIn', 'ScalarOf', 'ScalarRow', 'SlicedAt', 'TooDeep', 'UnbatchedAt', 'Unstackable',
   'CastLeaf', 'CroppedLeaf', 'ImageShape', 'NormalizedLeaf', 'OneHotLeaf', 'OptionOf', 'PaddedLeaf', 'ReshapedLeaf', 'TensorOf',
   'Attributes', 'ElementOption', 'Specified', 'SpecifiedLeaf', 'ValueOf', 'RecordKernel', 'RecordScan', 'RecordStop', 'IndexTfrecordOptions', 'NpyWriteOptions', 'NpzWriteOptions', 'WriteDatasetsOptions', 'WriteOptions'
 ]

@@ -56,7 +56,7 @@ const chains: [string, Dataset<unknown>][] = [
   ['promises', Dataset.range(40).map(fn('later')).map(fn('addIndex'))],
   ['promises side by side', Dataset.range(40).map(fn('later'), { parallel: 4 }).map(fn('addIndex'))],
   ['errors', Dataset.range(40).map(fn('notOdd')).map(fn('addIndex')).filter(fn('odd'))],
-  ['transforms', Dataset.range(40).map(fn('row')).map(cast({ id: 'int32' }))]
+  ['transforms', Dataset.range(40).map(fn('row') as unknown as (x: number) => { readonly id: number }).map(cast({ id: 'int32' }))]
 ]
 
 describe('a piece that tasks feed', () => {

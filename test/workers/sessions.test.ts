@@ -107,7 +107,7 @@ describe('a session', () => {
     const make = (): Dataset<unknown> => Dataset.fixedLengthRecords([join(folder, '0.bin'), join(folder, 'short.bin'), join(folder, '1.bin')], { recordBytes: 4 }).map(decodeRaw({ dtype: 'int32' }))
     const { parts } = await all(make().plan, 1000, undefined, { size: 4, numbers: 'float32' })
     const expected = await here(make())
-    const rows = parts.flatMap(part => (part.kind === 'stacked' ? Array.from((part.stacked as { data: Int32Array }).data) : part.kind === 'error' ? [(part.error as Error).message] : part.elements.map(element => (element as { data: Int32Array }).data[0])))
+    const rows: unknown[] = parts.flatMap((part): readonly unknown[] => (part.kind === 'stacked' ? Array.from((part.stacked as { data: Int32Array }).data) : part.kind === 'error' ? [(part.error as Error).message] : part.elements.map(element => (element as { data: Int32Array }).data[0])))
     expect(rows).toEqual(expected.map(value => (typeof value === 'string' ? value : (value as { data: Int32Array }).data[0])))
     expect(rows.filter(row => typeof row === 'string')).toHaveLength(1)
   })

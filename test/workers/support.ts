@@ -11,7 +11,7 @@ type AnyModule = Readonly<Record<string, (x: number) => unknown>>
 
 /** A function of the module for these tests. */
 export function fn(name: string, ...args: (number | string)[]): (x: number) => unknown {
-  return args.length > 0 ? (portable<AnyModule>(url, name, { args }) as (x: number) => unknown) : portable<AnyModule>(url, name)
+  return args.length > 0 ? (portable<AnyModule>(url, name, { args }) as unknown as (x: number) => unknown) : portable<AnyModule>(url, name)
 }
 
 export const pass = { seed: 3, epoch: 0, branch: 0 }

@@ -6,7 +6,7 @@ import { openWorkers } from '../../../dist/src/workers/pool.js'
 const url = new URL('./functions.mjs', import.meta.url)
 const { signal } = new AbortController()
 const load = (workers, name, args) => {
-  let { plan } = Dataset.range(100).map(args === undefined ? portable(url, name) : portable(url, name, { args }))
+  const { plan } = Dataset.range(100).map(args === undefined ? portable(url, name) : portable(url, name, { args }))
   return workers.load({ plan, input: plan.inputs[0], pass: { seed: 1, epoch: 0, branch: 0 } })
 }
 const task = (from, count = 4) => ({ elements: Array.from({ length: count }, (_, k) => from + k), state: undefined, index: 0 })

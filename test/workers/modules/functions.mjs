@@ -17,7 +17,7 @@ export const ragged = x => (x === 5 ? 'text' : x)
 export const number = 5
 export const identity = x => x
 const pixels = new Uint8Array(224 * 224 * 3)
-export const image = x => ({ dtype: 'uint8', shape: [224, 224, 3], data: pixels })
+export const image = () => ({ dtype: 'uint8', shape: [224, 224, 3], data: pixels })
 import { threadId } from 'node:worker_threads'
 import { existsSync, writeFileSync } from 'node:fs'
 export const thread = x => [x, threadId]
