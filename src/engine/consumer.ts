@@ -20,6 +20,8 @@ export interface ConsumerTimes {
 /** Watches calls and deliveries, which take turns. */
 export interface ConsumerClock {
   called(): void
+  /** Nothing is there yet. What is waited from here on is timed each time: among quick elements one in many takes long, and chance would decide whether it is seen. */
+  waits(): void
   delivered(): void
   times(): ConsumerTimes
 }
@@ -31,9 +33,11 @@ export function consumerClock(): ConsumerClock {
   const gaps: number[] = []
   let oldest = 0
   let weight = 1 // of the sample: it stands for so many elements
-  let untimed = 0 // deliveries until a sample begins
+  let since = 0 // deliveries for which no sample stands yet
+  let untimed = 1 // deliveries until a sample begins
   let deliveredAt = 0 // begin of a gap that is timed
-  let calledAt = performance.now() // begin of a wait that is timed
+  let calledAt = performance.now() // begin of a call that is timed
+  let waitsSince = 0
   let first = true
   let slow = false
   let learning = FIRST
@@ -51,22 +55,31 @@ export function consumerClock(): ConsumerClock {
     oldest = (oldest + 1) % REMEMBERED
     slow = gap > SLOW_MS
   }
-  const waitEnds = (): void => {
-    const now = performance.now()
-    const wait = now - calledAt
-    calledAt = 0
-    waitMs += wait * weight
-    weight = learning-- > 0 || slow || wait > SLOW_MS ? 1 : QUICK_EVERY
-    untimed = weight - 1
-    if (untimed === 0) deliveredAt = now
+  const callEnds = (now: number): void => {
+    const wait = now - (waitsSince === 0 ? calledAt : waitsSince)
+    waitMs += waitsSince === 0 ? wait * weight : wait
+    if (calledAt !== 0) untimed = learning-- > 0 || slow ? 1 : QUICK_EVERY
+    if (wait > SLOW_MS) untimed = 1
+    calledAt = waitsSince = 0
+  }
+  const begin = (now: number): void => {
+    deliveredAt = now
+    weight = since
+    since = 0
   }
   return {
     called() {
       if (deliveredAt !== 0 || first) gapEnds()
     },
+    waits() {
+      waitsSince = performance.now()
+      if (calledAt !== 0) waitMs += (waitsSince - calledAt) * weight
+    },
     delivered() {
-      if (calledAt !== 0) waitEnds()
-      else if (--untimed === 0) deliveredAt = performance.now()
+      since++
+      const now = calledAt !== 0 || waitsSince !== 0 ? performance.now() : 0
+      if (now !== 0) callEnds(now)
+      if (--untimed === 0) begin(now === 0 ? performance.now() : now)
     },
     times: () => ({ gapMs, waitMs, gaps: [...gaps.slice(oldest), ...gaps.slice(0, oldest)] })
   }

@@ -177,6 +177,7 @@ export function iterate<T>({ plan, optimized, optimize, services = plainServices
     }
     waited = isPromise(chunk)
     if (!isPromise(chunk)) return deliver(chunk)
+    consumer.waits()
     pulling = true
     return chunk.then(deliver, failed)
   }

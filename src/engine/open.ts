@@ -110,12 +110,12 @@ class Running<T> implements Input<T> {
       throw operatorError(this.#iteration, this.#node, error)
     }
     if (isPromise(chunk)) {
-      const returned = started === 0 ? 0 : performance.now()
+      const returned = performance.now()
       const pending = chunk.then(
         chunk => this.#took(chunk, started, returned),
         error => {
           this.#pending = undefined
-          if (started !== 0) this.#timed(started, returned)
+          this.#timed(started, returned)
           throw operatorError(this.#iteration, this.#node, error)
         }
       )
@@ -124,18 +124,24 @@ class Running<T> implements Input<T> {
     return this.#took(chunk, started, 0)
   }
 
+  /** What is waited for is timed each time: among quick pulls one in many takes long, and chance would decide whether it is seen. */
   #timed(started: number, returned: number): void {
     const now = performance.now()
     const stats = this.#stats
-    stats.busyMs += (now - started) * this.#weight
-    if (returned !== 0) stats.waitMs += (now - returned) * this.#weight
-    this.#untimed = this.#weight = now - started > SLOW_MS ? 1 : QUICK_EVERY
-    this.#iteration.tracer?.stage(stats.operator, started, now)
+    const waited = returned === 0 ? 0 : now - returned
+    const from = started === 0 ? returned : started
+    stats.busyMs += waited
+    stats.waitMs += waited
+    if (started !== 0) {
+      stats.busyMs += (now - waited - started) * this.#weight
+      this.#untimed = this.#weight = now - started > SLOW_MS ? 1 : QUICK_EVERY
+    }
+    this.#iteration.tracer?.stage(stats.operator, from, now)
   }
 
   #took(chunk: T[] | null, started: number, returned: number): T[] | null {
     this.#pending = undefined
-    if (started !== 0) this.#timed(started, returned)
+    if (started !== 0 || returned !== 0) this.#timed(started, returned)
     if (chunk !== null) this.#stats.elements += chunk.length
     return chunk
   }

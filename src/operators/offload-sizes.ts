@@ -1,12 +1,12 @@
-/** How long a task is to take: long against what giving it out costs, short against what a consumer notices. */
-const TASK_MS = 1
+/** How long a task is to take: long against what giving it out costs all threads together, 0.3 to 0.8 ms; short against what a consumer notices. */
+const TASK_MS = 16
 /** The same where a thread is given no task before it has ended the last, and waits for the next one. */
-const TASK_ALONE_MS = 4
+const TASK_ALONE_MS = 24
 /** Tasks longer than that keep a thread busy while another is on its way: two of them are enough. */
-const LONG_TASK_MS = 10
+const LONG_TASK_MS = 40
 /** Batches that take longer than that are spread over threads by rows, and stacked here. */
 const LONG_BATCH_MS = 100
-const MOST_ELEMENTS = 8192
+const MOST_ELEMENTS = 32_768
 const MOST_BYTES = 8 * 2 ** 20
 /** By how much a task may be bigger than the one before. */
 const GROWTH = 4
@@ -48,7 +48,7 @@ export function taskSizes({ elementMs: known, stack }: { readonly elementMs: num
       const missing = (((border - rows - rowsAhead) % stack) + stack) % stack // to the end of the batch that was begun
       if (elementMs !== undefined && stack * elementMs > LONG_BATCH_MS) return size
       if (missing > 0) return measured ? missing : Math.min(missing, size)
-      return measured ? Math.max(1, Math.floor(size / stack)) * stack : Math.min(stack, size)
+      return measured ? Math.max(1, Math.round(size / stack)) * stack : Math.min(stack, size)
     },
     get perThread() {
       return elementMs !== undefined && last * elementMs > LONG_TASK_MS ? 2 : 4

@@ -1,4 +1,6 @@
-import { compileExampleParser, exampleBatch, type ExampleSpec } from '../example/index.js'
+import { exampleBatch } from '../example/columnar.js'
+import { compileExampleParser } from '../example/decode.js'
+import type { ExampleSpec } from '../example/spec.js'
 import type { Operator } from '../plan/operator.js'
 import { openStages } from './stages.js'
 

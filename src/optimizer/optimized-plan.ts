@@ -1,7 +1,8 @@
 import { optionsOf } from '../operators/options.js'
 import type { PlanNode } from '../plan/node.js'
 import { optimize, type Rule } from '../plan/rewrite.js'
-import { FINAL_RULES, FIRST_RULES, RULES } from './rules.js'
+import { FINAL_RULES, FIRST_RULES } from './plan-rules.js'
+import { RULES } from './rules.js'
 
 /** What the rules made of a plan. */
 export interface OptimizedPlan<T = unknown> {
@@ -12,7 +13,6 @@ export interface OptimizedPlan<T = unknown> {
 
 /** Kept, so that it is done once per plan and generated loops are used again. */
 const OPTIMIZED = new WeakMap<PlanNode, OptimizedPlan>()
-const INNER = new WeakMap<PlanNode, PlanNode>()
 
 /** The plan that is run in place of this one. */
 export function optimizedPlan<T>(plan: PlanNode<T>): OptimizedPlan<T> {
@@ -36,11 +36,4 @@ export function optimizedPlan<T>(plan: PlanNode<T>): OptimizedPlan<T> {
     OPTIMIZED.set(plan, result)
   }
   return result as OptimizedPlan<T>
-}
-
-/** The rules alone, for plans that are opened inside a running one: nothing is injected at their end. */
-export function optimizeInner(plan: PlanNode): PlanNode {
-  let result = INNER.get(plan)
-  if (result === undefined) INNER.set(plan, (result = optimize(plan, RULES)))
-  return result
 }

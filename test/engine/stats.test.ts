@@ -102,6 +102,42 @@ describe('the clock of the consumer', () => {
   })
 })
 
+describe('waiting', () => {
+  /** Work that one element in 64 waits 50 ms for, by a clock that only it moves; the others take 1 µs. */
+  async function withClock(work: (advance: (ms: number) => void) => Promise<void>): Promise<void> {
+    const { now } = performance
+    let time = 1000
+    performance.now = () => time
+    try {
+      await work(ms => { time += ms })
+    } finally {
+      performance.now = now
+    }
+  }
+  const bursts = (advance: (ms: number) => void) => Dataset.range(6400).map(x => {
+    advance(0.001)
+    return x % 64 === 63 ? Promise.resolve().then(() => { advance(50); return x }) : x
+  })
+
+  test('is added up as it was, when few of many quick elements wait', () =>
+    withClock(async advance => {
+      const iterator = bursts(advance).iterator()
+      while ((await iterator.next()).done !== true);
+      const { consumer, stages, elapsedMs } = iterator.stats()
+      expect(elapsedMs).toBeCloseTo(100 * 50 + 6.4, 0)
+      expect(consumer.waitMs / 5000).toBeCloseTo(1, 2)
+      expect((stages.at(-1)?.waitMs ?? 0) / 5000).toBeCloseTo(1, 2)
+      expect((stages.at(-1)?.busyMs ?? 0) / 5000).toBeCloseTo(1, 2)
+    }))
+  test('is not taken for what the consumer leaves', () =>
+    withClock(async advance => {
+      const iterator = bursts(advance).iterator()
+      while ((await iterator.next()).done !== true) advance(0.01)
+      const { gapMs } = iterator.stats().consumer
+      expect(gapMs / 64).toBeCloseTo(1, 1)
+    }))
+})
+
 describe('a tuner', () => {
   test('begins with the first next when a knob is to be chosen, and stops with the iteration', async () => {
     for (const [parallel, begins] of [['auto', 1], [4, 0]] as const) {
