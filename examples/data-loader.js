@@ -1,5 +1,5 @@
 /**
- * How do I load batches as with PyTorch's DataLoader, on two of four machines, and go on after a break?
+ * How do I load batches as with PyTorch's DataLoader, on one of four machines, and go on after a break?
  *
  * A map-style dataset has a length and a get(i). The loader shuffles, shards, fetches many at once, stacks, and says where it is.
  */

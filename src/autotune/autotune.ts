@@ -10,7 +10,7 @@ import { modelOf, waitShareOf, type Model } from './model.js'
 import { gaugeFor, lookAt, measure, type Look } from './observe.js'
 import { phases } from './phase.js'
 import { keyOf, raises, returns, type Candidate, type Situation } from './propose.js'
-import { judge, newTrial, settleMs, type Trial, type Verdict } from './verify.js'
+import { changedMeanwhile, isAway, judge, newTrial, settleMs, type Trial, type Verdict } from './verify.js'
 
 /** Calls back once after some milliseconds; the result calls it off. */
 export type Schedule = (callback: () => void, ms: number) => () => void
@@ -49,6 +49,7 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
   const floors = new Map<string, number>()
   const overshot = new Set<string>()
   const returned = new Set<string>()
+  const excused = new Set<string>()
   /** Looks under the present setting. */
   let window: Look[] = []
   let trial: Trial | undefined
@@ -120,6 +121,7 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
   }
   const settle = (now: number): void => {
     settled = true
+    excused.clear()
     usual.settle(now, changed)
     if (changed) restMs = FIRST_REST_MS
     changed = false
@@ -208,8 +210,17 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
     }
     if (look.at < running.settledAt) return
     running.looks.push(look)
+    if (isAway(running.looks, running.gapMs)) {
+      running.looks.length = 0
+      return
+    }
     const verdict = judge(running)
-    if (verdict !== undefined) {
+    const key = keyOf(running.candidate)
+    if (verdict !== undefined && !excused.has(key) && changedMeanwhile(running)) {
+      excused.add(key) // once: a step that breaks something must not be tried for ever
+      window = [...running.looks]
+      newPhase(look.at)
+    } else if (verdict !== undefined) {
       conclude(running, verdict)
       if (settled && verdict.outcome === 'taken back') window = []
     } else if (settled && running.candidate.kind === 'return' && usual.drift(recent(running.looks), true) !== undefined) {

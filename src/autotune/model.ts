@@ -56,6 +56,7 @@ export function waitShareOf(first: Look, last: Look): number {
   const waited = last.waitMs - first.waitMs
   const gaps = last.gapMs - first.gapMs
   if (delivered === 0 && (last.stages.at(-1)?.queued ?? 0) > 0) return 0 // something is ready: it is the consumer that takes its time
+  if (delivered === 0 && last.waiting === false) return share(waited, ms) // it is away
   // What it has waited for an element that is not there yet is not in the totals.
   return delivered === 0 ? share(Math.max(waited, ms - gaps), ms) : share(waited, waited + Math.min(gaps, delivered * last.usualGapMs * 1.5))
 }

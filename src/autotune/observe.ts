@@ -26,19 +26,22 @@ export interface Look {
   readonly waitMs: number
   /** What the consumer usually leaves between two elements. */
   readonly usualGapMs: number
+  /** Whether it waited for us at that moment. */
+  readonly waiting: boolean | undefined
   readonly loop: number
   readonly stages: readonly StageLook[]
 }
 
 /** Reads the totals. */
 export function lookAt(view: TunerView): Look {
-  const { delivered, gapMs, waitMs, gaps } = view.consumer()
+  const { delivered, gapMs, waitMs, gaps, waiting } = view.consumer()
   return {
     at: view.now(),
     delivered,
     gapMs,
     waitMs,
     usualGapMs: usual(gaps),
+    waiting,
     loop: view.eventLoop(),
     stages: view.stages().map(({ operator, elements, pulls, busyMs, heldBytes, meter }) => ({
       operator,

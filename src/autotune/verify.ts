@@ -15,6 +15,8 @@ export interface Trial {
   readonly before: Measure
   readonly wasSatisfied: boolean
   readonly stages: number
+  /** Milliseconds of a call of each stage, where enough of them had ended. */
+  readonly services: readonly (number | undefined)[]
   /** What the consumer left then; the same is taken for after. */
   readonly gapMs: number
   readonly gauge: Gauge
@@ -52,6 +54,7 @@ const CAREFUL_MOST_MS = 800
 const RETURN_MOST_MS = 1500
 const SETTLE_MOST_MS = 500
 const DRAIN_MOST_MS = 2500
+const AWAY_MS = 250
 
 export function newTrial(candidate: Candidate, entry: LogEntry, before: readonly Look[], model: Model, now: number, manner: Manner): Trial {
   const gauge = gaugeFor(before, candidate.at)
@@ -63,6 +66,7 @@ export function newTrial(candidate: Candidate, entry: LogEntry, before: readonly
     before: measure(before, gauge, model.gapMs),
     wasSatisfied: model.satisfied,
     stages: model.stages.length,
+    services: model.stages.map(({ served, serviceMs }) => (served >= LEAST_SERVED ? serviceMs : undefined)),
     gapMs: model.gapMs,
     settledAt: now + settleMs(candidate, model),
     looks: []
@@ -76,6 +80,34 @@ export function settleMs({ kind, at }: Pick<Candidate, 'kind' | 'at'>, model: Mo
   if (kind !== 'return') return service
   const drain = above.reduce((sum, { queued, rate }) => sum + (rate > 0 ? queued / rate : 0), 0)
   return service + Math.min(DRAIN_MOST_MS, 1.2 * drain)
+}
+
+/** How much more than its share of places a step may bring, and a consumer's gap may change, before something else is the reason. */
+const OTHER_REASON = 1.5
+const OTHER_CONSUMER = 2.5
+/** Gaps are not compared below that, in milliseconds. */
+const LEAST_GAP_MS = 0.5
+const LEAST_SERVED = 8
+
+/** True when the work itself changed while a step was measured, so that nothing can be said of the step: no step changes so much. */
+export function changedMeanwhile({ candidate, before: then, gapMs, gauge, looks, services }: Trial): boolean {
+  const places = candidate.moves.reduce((product, { from, to }) => product * Math.max(to / from, from / to), 1)
+  const now = measure(looks, gauge, gapMs)
+  if (now.count >= LEAST_COUNT && then.rate > 0 && now.rate > OTHER_REASON * places * then.rate) return true
+  const gap = Math.max(LEAST_GAP_MS, looks.at(-1)?.usualGapMs ?? 0) / Math.max(LEAST_GAP_MS, gapMs)
+  if (gap > OTHER_CONSUMER || gap < 1 / OTHER_CONSUMER) return true
+  return modelOf(looks).stages.some(({ served, serviceMs }, at) => {
+    const before = services[at]
+    return served >= LEAST_SERVED && before !== undefined && serviceMs > 2 * OTHER_REASON * places * before && serviceMs - before > 1
+  })
+}
+
+/** True when the consumer has been away at the end of these looks for clearly longer than usual: it is in no hurry, and tells nothing. */
+export function isAway(looks: readonly Look[], gapMs: number): boolean {
+  const last = looks.at(-1)
+  if (last?.waiting !== false) return false
+  const since = looks.find(({ delivered, waitMs }) => delivered === last.delivered && waitMs === last.waitMs)
+  return since !== undefined && last.at - since.at > Math.max(AWAY_MS, 3 * gapMs)
 }
 
 /** The verdict, or undefined while it cannot be told. */

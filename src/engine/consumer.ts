@@ -23,6 +23,8 @@ export interface ConsumerClock {
   /** Nothing is there yet. What is waited from here on is timed each time: among quick elements one in many takes long, and chance would decide whether it is seen. */
   waits(): void
   delivered(): void
+  /** Whether somebody waits now. */
+  waiting(): boolean
   times(): ConsumerTimes
 }
 
@@ -81,6 +83,7 @@ export function consumerClock(): ConsumerClock {
       if (now !== 0) callEnds(now)
       if (--untimed === 0) begin(now === 0 ? performance.now() : now)
     },
+    waiting: () => waitsSince !== 0,
     times: () => ({ gapMs, waitMs, gaps: [...gaps.slice(oldest), ...gaps.slice(0, oldest)] })
   }
 }

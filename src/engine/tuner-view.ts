@@ -27,7 +27,7 @@ export function tunerView(running: RunningPlan): TunerView {
   const eventLoop = eventLoopMeter()
   return {
     now: () => performance.now(),
-    consumer: () => ({ delivered: running.delivered(), ...consumer.times() }),
+    consumer: () => ({ delivered: running.delivered(), ...consumer.times(), waiting: consumer.waiting() }),
     stages: () => openedNodes(running).map((node, stage): StageSample => {
       const { operator, elements, pulls, busyMs, waitMs, meter, memory, knobs = [] } = iteration.stages.get(node) as NonNullable<ReturnType<typeof iteration.stages.get>>
       return { operator, stage, elements, pulls, busyMs, waitMs, meter, heldBytes: memory?.held ?? 0, knobs }

@@ -22,6 +22,7 @@ export type GivenOptions = ObjectLoaderOptions<never>
 export function checkLoaderOptions(where: string, options: GivenOptions, kind: SourceKind): void {
   const objects = kind === 'uris' || kind === 'prefix'
   const elsewhere = (key: string): string | undefined => (key in OBJECT_MEANINGS ? 'DataLoader.fromUris and fromPrefix' : key in POOL ? 'stream({ pool })' : undefined)
+  if (typeof options !== 'object' || Array.isArray(options)) throw new TypeError(`${where}: options must be an object, such as { batchSize: 32 }, got ${describe(options)}`)
   checkKeys(where, options, [...Object.keys(MEANINGS), ...(objects ? Object.keys(OBJECT_MEANINGS) : [])], elsewhere)
   checkValues(where, options)
   checkExclusions(where, options)

@@ -1,8 +1,10 @@
+import { MillraceError } from '../errors.js'
 import type { BatchSampler } from '../loader/sampler.js'
 import type { Cursor, OpenArguments, Operator } from '../plan/operator.js'
 import { savedCount, savedObject } from '../plan/saved.js'
 import { run, wait } from '../util/promise.js'
 import { collectRows, groupCount } from './collect-rows.js'
+import { samplerName } from './sampled.js'
 import { elementsOf } from './stacked-chunk.js'
 
 /**
@@ -35,6 +37,7 @@ function groupAsSampled({ inputs: [input], saved, ctx }: OpenArguments<GroupPara
   let delivered = savedCount('group', restored['delivered'])
   let failed = restored['failed'] === undefined ? 0 : savedCount('group', restored['failed'], 'what failed') // of the array in the making
   let sizes: Iterator<readonly number[]> | undefined
+  let ended = false
   let size: number | undefined
   let begun = 0
   let rows: unknown[] = []
@@ -46,7 +49,10 @@ function groupAsSampled({ inputs: [input], saved, ctx }: OpenArguments<GroupPara
       for (let i = 0; i < delivered; i++) sizes.next()
     }
     const step = sizes.next()
-    return step.done === true ? undefined : step.value.length
+    if (step.done === true) return checkCount(sampler, delivered)
+    if (delivered === sampler.length) throw new MillraceError('UserFunction', `${samplerName(sampler)}: it goes on behind ${delivered} batches, and its length says so many`, { index: delivered })
+    const batch: unknown = step.value
+    return Array.isArray(batch) && batch.length > 0 ? batch.length : 1 // what is none fails below, where its indices are drawn
   }
   const begin = (): void => {
     size = undefined
@@ -60,8 +66,13 @@ function groupAsSampled({ inputs: [input], saved, ctx }: OpenArguments<GroupPara
     pull: () =>
       run(function* () {
         for (;;) {
-          size ??= nextSize()
-          if (size === undefined) return null
+          if (ended) return null
+          if (size === undefined) {
+            ended = true // a failure of the sampler leaves nothing to go on with
+            size = nextSize()
+            if (size === undefined) return null
+            ended = false
+          }
           while (rows.length < size - failed) {
             let chunk: unknown[] | null
             try {
@@ -86,4 +97,9 @@ function groupAsSampled({ inputs: [input], saved, ctx }: OpenArguments<GroupPara
     }),
     close: () => void sizes?.return?.()
   }
+}
+
+function checkCount(sampler: BatchSampler, count: number): undefined {
+  if (sampler.length === undefined || count >= sampler.length) return
+  throw new MillraceError('UserFunction', `${samplerName(sampler)}: it ended behind ${count} batches, and its length says ${sampler.length}`, { index: count })
 }

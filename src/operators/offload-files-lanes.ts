@@ -218,8 +218,7 @@ export function openLanes({ ctx, chain, contexts, cutter, program, workers, stat
       await opening
       await cutter.close()
       for (const lane of lanes.splice(0)) retire(lane)
-      await Promise.all(closing)
-      await program.close()
+      await Promise.all([...closing, program.close()]) // that tells the functions which sessions wait for
     }
   }
 }

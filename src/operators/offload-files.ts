@@ -5,6 +5,7 @@ import { badState } from '../plan/saved.js'
 import { travelling } from '../plan/reference.js'
 import type { StackSpec, Workers } from '../plan/workers.js'
 import { loadFunction } from '../portable.js'
+import { abortable } from '../util/abort.js'
 import { run, wait } from '../util/promise.js'
 import { filter } from './filter.js'
 import { openLanes, type OffloadedFiles } from './offload-files-lanes.js'
@@ -97,7 +98,7 @@ async function startLanes({ written, stack, unitBytes }: OffloadFilesParams, pla
   if (workers === null) return undefined
   const source = [...nodesOf(written)][0] as PlanNode<unknown>
   const params = source.params as ReadFilesParams
-  const contexts = await Promise.all(chain.map(looksAtOrdinal))
+  const contexts = await abortable(Promise.all(chain.map(looksAtOrdinal)), ctx.signal)
   const lowestFilter = chain.findLastIndex(({ op }) => op === filter)
   if (contexts.some((looks, level) => looks && level < lowestFilter)) return undefined
   let files: readonly FileToRead[]

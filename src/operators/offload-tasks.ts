@@ -1,5 +1,5 @@
 import { byteLengthOf } from '../array/byte-length.js'
-import { isMillraceError } from '../errors.js'
+import { isMillraceError, type MillraceError } from '../errors.js'
 import type { Cursor, Input, OpenContext, Saved } from '../plan/operator.js'
 import type { Part, Program } from '../plan/workers.js'
 import { sharedController } from '../util/abort.js'
@@ -30,6 +30,10 @@ export interface TasksOptions {
   readonly threads: () => { readonly used: number; readonly there: number }
   /** What an element costs, in milliseconds, as far as it is known. */
   readonly elementMs: number | undefined
+  /** Runs elements in this thread, where threads are to be used only if nobody notices. */
+  readonly here: ((elements: readonly unknown[], counts: readonly number[]) => Promise<Part[]>) | undefined
+  /** The error at an element that the nodes count so. */
+  readonly blame: (error: MillraceError, counts: readonly number[]) => unknown
 }
 
 /** A chain that runs on threads. */
@@ -65,7 +69,7 @@ interface Item {
  * Gives chunks of elements to threads and delivers what comes back in the order of the input. State: the position of the oldest element
  * that is not delivered. Memory: a few tasks for every thread, fewer when the ceiling is reached.
  */
-export function openTasks({ program, input, ctx, counts: base, filters, stack, threads, elementMs }: TasksOptions): TaskCursor {
+export function openTasks({ program, input, ctx, counts: base, filters, stack, threads, elementMs, here, blame }: TasksOptions): TaskCursor {
   const { meter, memory } = ctx
   const source = ctx.track(input, TRACK_EVERY)
   const sizes = taskSizes({ elementMs, stack })
@@ -108,9 +112,22 @@ export function openTasks({ program, input, ctx, counts: base, filters, stack, t
       return reply.threadMs
     } catch (error) {
       if (closed || controller.signal.aborted) throw error
-      const at = placeOf(error, index, elements.length) ?? 0
+      if (here !== undefined && isMillraceError(error, 'Unsupported')) {
+        // Nobody asked for threads: what cannot be sent is not lost.
+        const parts = await here(elements, counts)
+        item.replies.add(parts)
+        item.outBytes += partBytes(parts)
+        return 0
+      }
+      const known = placeOf(error, index, elements.length)
+      if (known === undefined && elements.length > 1 && isMillraceError(error, 'Unsupported')) {
+        // Something that came out cannot be sent, and is looked for.
+        const half = elements.length >> 1
+        return (await perform(elements.slice(0, half), event, item)) + (await perform(elements.slice(half), event + half, item))
+      }
+      const at = known ?? 0
       const before = at > 0 ? await perform(elements.slice(0, at), event, item) : 0
-      item.replies.add([{ kind: 'error', error }])
+      item.replies.add([{ kind: 'error', error: isMillraceError(error) && error.operator === undefined ? blame(error, counts.map(count => count + at)) : error }])
       return before + (at + 1 < elements.length ? await perform(elements.slice(at + 1), event + at + 1, item) : 0)
     }
   }

@@ -1,7 +1,8 @@
 import { byteLengthOf } from '../array/byte-length.js'
+import { MillraceError } from '../errors.js'
 import type { PlanNode } from '../plan/node.js'
 import type { Cursor, Input, OpenArguments, Operator, RandomAccess } from '../plan/operator.js'
-import type { Piece, Program, StackSpec, Workers } from '../plan/workers.js'
+import type { Part, Piece, Program, StackSpec, Workers } from '../plan/workers.js'
 import type { ElementSpec, MaybePromise } from '../types.js'
 import { sharedController } from '../util/abort.js'
 import { chain as then, isPromise, run, wait } from '../util/promise.js'
@@ -118,8 +119,37 @@ function openOffload({ params, node, saved, savedInputs, ctx }: OpenArguments<Of
   }
   const openThere = (program: Program, counts: readonly number[]): void => {
     showKnob()
-    tasks = openTasks({ program, input, ctx, counts, filters, stack: stack?.size, threads: () => ({ used: used(), there: workers?.size ?? 1 }), elementMs: policy?.elementMs })
+    tasks = openTasks({ program, input, ctx, counts, filters, stack: stack?.size, threads: () => ({ used: used(), there: workers?.size ?? 1 }), elementMs: policy?.elementMs, blame, here: policy === undefined ? undefined : runHere })
     policy?.moved()
+  }
+  /** What threads have no operator for is the fault of the node that took, or made, the element. */
+  const blame = (error: MillraceError, counts: readonly number[]): unknown => {
+    const level = error.index === undefined ? chain.length - 1 : 0
+    const own = error.index === undefined ? error : new MillraceError(error.kind, error.message.replace(/^element \d+: /, ''), { ...error, cause: error.cause })
+    return ctx.userError(own, counts[level] as number, chain[level])
+  }
+  /** Elements that cannot be sent, or what came of them. From then on all is done here. */
+  const runHere = async (elements: readonly unknown[], counts: readonly number[]): Promise<Part[]> => {
+    if (!refused) ctx.note('runs in this thread: there are elements that cannot be sent to another one')
+    refused = comingBack = true
+    tasks?.drain()
+    await plans.load()
+    const given = openInline(plans.plain(), plans, chain, inputOf(elements), ctx, stateFrom(counts))
+    const parts: Part[] = []
+    try {
+      for (;;) {
+        try {
+          const chunk = await given.pull(elements.length)
+          if (chunk === null) return parts
+          parts.push({ kind: 'elements', elements: chunk })
+        } catch (error) {
+          if (ctx.signal.aborted || closed) throw error
+          parts.push({ kind: 'error', error })
+        }
+      }
+    } finally {
+      await given.close()
+    }
   }
   /** Makes threads ready. Whatever keeps it from that, the chain runs here. */
   const prepare = async (warm: boolean): Promise<void> => {
@@ -235,6 +265,16 @@ function openOffload({ params, node, saved, savedInputs, ctx }: OpenArguments<Of
       await warming
       await ending
     }
+  }
+}
+
+/** Elements that are there. */
+function inputOf(elements: readonly unknown[]): Input {
+  let at = 0
+  return {
+    pull: max => (at >= elements.length ? null : elements.slice(at, (at += max))),
+    save: () => ({}),
+    close: () => Promise.resolve()
   }
 }
 

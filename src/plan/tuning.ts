@@ -73,7 +73,7 @@ export interface TunerView {
   /** Milliseconds. */
   now(): number
   /** What is between a delivered element and the next call is the consumer's own time; `waitMs` is what it waited for us. */
-  consumer(): { readonly delivered: number; readonly gapMs: number; readonly waitMs: number; /** of the last elements, newest last */ readonly gaps: readonly number[] }
+  consumer(): { readonly delivered: number; readonly gapMs: number; readonly waitMs: number; /** of the last elements, newest last */ readonly gaps: readonly number[]; /** Whether it waits now; undefined where that is not known. */ readonly waiting?: boolean }
   stages(): readonly StageSample[]
   memory(): { readonly heldBytes: number; readonly usedBytes: number; readonly ceilingBytes: number }
   /** Share of the last moments in which the event loop was busy, 0 to 1. */

@@ -38,6 +38,8 @@ export class NotClonable extends Error {}
 export const MOST_DEPTH = 64
 /** Lists of the same length are columns up to here. */
 const MOST_PLACES = 8
+/** Fewer items in lists are written without a look at what they hold. */
+const LEAST_CHECKED = 4096
 
 /** Fewer numbers cost less as they are than as memory. */
 const LEAST_NUMBERS = 64
@@ -125,9 +127,24 @@ function packLists(values: readonly (readonly unknown[])[], target: ColumnTarget
   if (length <= MOST_PLACES && values.every(list => list.length === length)) {
     return { t: 'tuples', columns: Array.from({ length }, (_, place) => packColumn(values.map(list => list[place]), target, depth + 1)) }
   }
+  const count = values.reduce((sum, list) => sum + list.length, 0)
+  // Lists that hold themselves would be multiplied at every level.
+  if (count > LEAST_CHECKED && values.some(list => list.some(item => !isPrimitive(item))) && holdsItself(values)) throw new NotClonable()
   const items: unknown[] = []
   for (const list of values) for (const item of list) items.push(item)
   return { t: 'lists', lengths: packColumn(values.map(list => list.length), target, depth + 1), count: items.length, items: packColumn(items, target, depth + 1) }
+}
+
+/** True for what contains itself, and for what is nested too deep. */
+function holdsItself(value: unknown, path = new Set<unknown>(), checked = new Set<unknown>()): boolean {
+  if (isPrimitive(value) || ArrayBuffer.isView(value) || checked.has(value)) return false
+  if (path.has(value) || path.size > MOST_DEPTH) return true
+  const members = Array.isArray(value) ? value : isPlainObject(value) ? Object.values(value) : []
+  path.add(value)
+  for (const member of members) if (holdsItself(member, path, checked)) return true
+  path.delete(value)
+  checked.add(value)
+  return false
 }
 
 function hasKeys(value: unknown, keys: readonly string[]): boolean {

@@ -19,7 +19,7 @@ export interface PackOptions {
   readonly slabs: Slabs
   /** Arrays of batches that nobody else holds cross with their memory, without a copy; they are empty here afterwards. @default false */
   readonly owned?: boolean
-  /** Ordinal of the first element, for errors. */
+  /** Ordinal of the first element, for errors, where it is known. */
   readonly index?: number
 }
 
@@ -34,7 +34,7 @@ const LEAST_OWNED_BYTES = 1 << 14
  *
  * @throws MillraceError `Unsupported` for what cannot be sent: functions, symbols, instances of classes, cycles. It names the element and the key path.
  */
-export function pack(values: readonly unknown[], { slabs, owned = false, index = 0 }: PackOptions): Packed {
+export function pack(values: readonly unknown[], { slabs, owned = false, index }: PackOptions): Packed {
   const copies: { readonly at: number; readonly view: ArrayBufferView | readonly number[] }[] = []
   const given = new Map<ArrayBufferLike, number>()
   let bytes = 0
@@ -97,7 +97,7 @@ export function unpack({ count, column, memories, views }: Packed, slabs?: Slabs
 }
 
 /** Finds what could not be packed. Slow, and done once. */
-function culprit(values: readonly unknown[], index: number): MillraceError {
+function culprit(values: readonly unknown[], index: number | undefined): MillraceError {
   const find = (value: unknown, path: string, depth: number): { readonly path: string; readonly what: string } | undefined => {
     if (depth > MOST_DEPTH) return { path: '', what: 'something nested too deep, or that contains itself,' }
     if (Array.isArray(value)) return first(value.map((item, k) => () => find(item, joinPath(path, k), depth + 1)))
@@ -119,9 +119,10 @@ function culprit(values: readonly unknown[], index: number): MillraceError {
   for (const [k, value] of values.entries()) {
     const found = find(value, '', 0)
     if (found === undefined) continue
+    const ordinal = index === undefined ? undefined : index + k
     return new MillraceError('Unsupported',
-      `element ${index + k}: ${found.what}${found.path === '' ? '' : ` at ${found.path}`} cannot be sent to another thread; use numbers, strings, typed arrays and NdArrays, in plain objects and arrays`,
-      { index: index + k, ...(found.path !== '' && { keyPath: found.path }) })
+      `${ordinal === undefined ? '' : `element ${ordinal}: `}${found.what}${found.path === '' ? '' : ` at ${found.path}`} cannot be sent to another thread; use numbers, strings, typed arrays and NdArrays, in plain objects and arrays`,
+      { ...(ordinal !== undefined && { index: ordinal }), ...(found.path !== '' && { keyPath: found.path }) })
   }
-  return new MillraceError('Unsupported', `element ${index}: it cannot be sent to another thread`, { index })
+  return new MillraceError('Unsupported', 'an element cannot be sent to another thread', index === undefined ? {} : { index })
 }

@@ -6,6 +6,7 @@ import { lostError, type LoadedPiece } from './loaded-piece.js'
 import { errorFrom } from './error-json.js'
 import type { PackedPart } from './messages.js'
 import { pack, transferOf, unpack } from './pack.js'
+import type { Thread } from './pool-thread.js'
 import { packPiece } from './plan-json.js'
 import { openRemoteSession } from './remote-session.js'
 
@@ -34,11 +35,15 @@ export function makeProgram(piece: Piece, crew: Crew, share: Share, retries: num
 
   const close = async (): Promise<void> => {
     for (const { job } of [...jobs]) if (crew.withdraw(job)) job.failed(new MillraceError('Closed', 'the piece of the plan was closed'))
-    await Promise.all([...sessions].map(session => session.close()))
-    const stuck = setTimeout(() => crew.abandon(threads), GRACE_MS)
+    const threads = new Set(crew.threads().filter(thread => thread.programs.delete(program)))
+    const stuck = setTimeout(() => crew.abandon([...threads]), GRACE_MS)
     stuck.unref()
-    const threads = crew.threads().filter(thread => thread.programs.delete(program))
-    await Promise.all(threads.map(thread => crew.ask(thread, { type: 'unload', id: crew.nextId(), program })))
+    const unload = async (thread: Thread): Promise<void> => {
+      await crew.ask(thread, { type: 'unload', id: crew.nextId(), program })
+      threads.delete(thread)
+    }
+    // Together: what a session waits for may end only when functions are told.
+    await Promise.all([...[...sessions].map(session => session.close()), ...[...threads].map(unload)])
     await Promise.all([...jobs].map(({ done }) => done))
     clearTimeout(stuck)
     closed(handle)

@@ -62,6 +62,8 @@ export function openRemoteSession(piece: LoadedPiece, state: State | undefined, 
   const lost = (gone: Thread, loss: Loss): void => {
     if (gone !== thread) return
     thread = undefined
+    if (closing !== undefined) return // whoever closes it rejects what is pending
+    if (signal.aborted) pending.length = 0 // they were rejected
     const working = loss.run === id
     if (pending.length === 0 && !working) return // the next pull opens it anew
     const again = working || !loss.started ? ++attempts <= retries && loss.started : ++moves <= MOST_MOVES

@@ -24,6 +24,7 @@ export function openSession(scope: PieceScope, state: State | undefined, files: 
   let exact = false // element by element: an error or the end is near
   let ended = false
   let closed = false
+  let closing: Promise<void> | undefined
   let tail: Promise<unknown> = Promise.resolve()
 
   const reopen = async (batches: boolean): Promise<Input> => {
@@ -121,11 +122,11 @@ export function openSession(scope: PieceScope, state: State | undefined, files: 
       tail = reply.catch(() => undefined)
       return reply
     },
-    async close() {
+    close: () => (closing ??= (async () => {
       closed = true
       await tail
       await root?.close()
       root = undefined
-    }
+    })())
   }
 }

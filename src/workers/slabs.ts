@@ -29,7 +29,7 @@ export function slabs(mostBytes = 2 ** 27, most = 16): Slabs {
       return found
     },
     give(memory) {
-      if (memory.byteLength < LEAST_BYTES || memory.byteLength > mostBytes) return
+      if (memory.byteLength < LEAST_BYTES || memory.byteLength > mostBytes || free.includes(memory)) return // two arrays of a batch may share it
       free.push(memory)
       held += memory.byteLength
       while (free.length > most || held > mostBytes) held -= free.shift()?.byteLength ?? 0

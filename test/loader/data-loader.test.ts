@@ -110,6 +110,17 @@ describe('a loader of a map-style dataset', () => {
     expect((await rowsOf(ours)).map(row => row.length)).toEqual([2, 2, 1])
   })
 
+  test.each([
+    ['no array', [[1, 2], 5, [3]], 'a batch must be an array of indices'],
+    ['an empty batch', [[1, 2], []], 'a batch must be an array of indices, at least one'],
+    ['nothing but what is no array', [5], 'a batch must be an array of indices'],
+    ['fewer batches than it says', [[1], [2]], 'it ended behind 2 batches, and its length says 3'],
+    ['more batches than it says', [[1], [2], [3], [4]], 'it goes on behind 3 batches, and its length says so many']
+  ])('a batch sampler that gives %s is an error, and no silent end', async (_, batches, message) => {
+    const loader = new DataLoader(numbers(10), { batchSampler: { length: 3, batches: () => batches as number[][] } })
+    await expect(rowsOf(loader)).rejects.toThrow(message)
+  })
+
   test('an element that fails makes its batch of a batch sampler shorter, and no other', async () => {
     const loader = new DataLoader({ length: 6, get: i => { if (i === 3) throw new Error('rotten'); return i } }, { batchSampler: { length: 3, batches: () => [[0, 1], [2, 3], [4, 5]] }, prefetch: 0 })
     const seen = await outcomes(loader.stream())
