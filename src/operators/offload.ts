@@ -86,7 +86,8 @@ function openOffload({ params, node, saved, savedInputs, ctx }: OpenArguments<Of
 
   const used = (): number => Math.max(1, Math.min(wanted === 0 ? Infinity : wanted, bound, workers?.size ?? 1))
   const raise = (): void => {
-    if (workers !== undefined && wanted > workers.size) workers.size = Math.max(workers.size, Math.min(wanted, bound, workers.most))
+    // A number that the user gave may be more than there are cores; the pool has its own bound.
+    if (workers !== undefined && wanted > workers.size) workers.size = Math.max(workers.size, Math.min(wanted, bound, params.parallel === undefined ? workers.most : Infinity))
   }
   // A parallel map that runs here has a knob of that name, for promises in flight: the last that is made known counts.
   const showKnob = (): void => ctx.knob({
@@ -94,7 +95,7 @@ function openOffload({ params, node, saved, savedInputs, ctx }: OpenArguments<Of
     auto: params.parallel === undefined,
     least: 1,
     get most() {
-      return Math.min(bound, workers?.most ?? cores)
+      return Math.min(bound, params.parallel ?? workers?.most ?? cores)
     },
     resource: 'thread',
     get: used,

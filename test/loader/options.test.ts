@@ -58,7 +58,7 @@ describe('wrong options', () => {
     [{ partSize: 3 }, 'it belongs to DataLoader.fromUris'],
     [{ poolSize: 3 }, 'it belongs to stream({ pool })'],
     [{ batchSize: 0 }, 'batchSize must be an integer of at least 1'],
-    [32, 'options must be an object, such as { batchSize: 32 }, got a number'],
+    [32 as never, 'options must be an object, such as { batchSize: 32 }, got a number'],
     [{ batchSize: '3' }, 'batchSize must be a number'],
     [{ shuffle: 0 }, 'shuffle must be'],
     [{ shuffle: 100 }, 'shuffle must be true or false here'],

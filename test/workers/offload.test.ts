@@ -40,3 +40,17 @@ test('a break in the middle leaves no thread', async () => {
   for await (const x of Dataset.range(100_000).map(burn, two)) if (x > 20) break
   expect(threads()).toBeLessThanOrEqual(before)
 })
+
+describe('threads of one map', () => {
+  const thread = portable<Readonly<Record<string, Fn>>>(new URL('./modules/functions.mjs', import.meta.url), 'thread') as unknown as (x: number) => readonly [number, number]
+  const threadsOf = async (dataset: Dataset<readonly [number, number]>): Promise<number> => new Set((await dataset.toArray()).map(([, id]) => id)).size
+  const make = (parallel: number) => Dataset.range(3000).map(thread, { parallel })
+
+  test('are as many as were asked for, whatever the number of cores', async () => {
+    expect(await threadsOf(make(3).options({ autotune: { cpuBudget: 1 } }))).toBe(3)
+  })
+  test('are bounded by maxIntraOpParallelism, and by privateThreadpoolSize', async () => {
+    expect(await threadsOf(make(3).options({ threading: { maxIntraOpParallelism: 2 } }))).toBeLessThanOrEqual(2)
+    expect(await threadsOf(make(3).options({ threading: { privateThreadpoolSize: 1 } }))).toBe(1)
+  })
+})
