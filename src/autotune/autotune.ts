@@ -232,7 +232,7 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
     if (usual.drift(recent(window)) !== undefined) return newPhase(look.at)
     if (look.at >= restUntil && window.length > 8) explorePatiently(look.at)
   }
-  const tick = (): void => {
+  const lookAround = (): void => {
     const stages = view.stages()
     knobs.refresh(stages)
     const look = lookAt(view)
@@ -245,12 +245,25 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
     }
     if (trial === undefined && !settled && isReady(look.at)) explore(look.at)
     if (trial === undefined) period = Math.min(settled ? LAST_PERIOD_MS : TRIAL_PERIOD_MS, period * 2)
+  }
+  /** A timer has nobody to throw to, and tuning must not break an iteration: whatever fails ends it, and values stay as they are. */
+  const unbroken = (act: () => void): void => {
+    try {
+      act()
+    } catch {
+      stopped = true
+    }
+  }
+  const tick = (): void => {
+    unbroken(lookAround)
     if (!stopped) callOff = schedule(tick, period)
   }
   if (options.enabled !== false) {
-    knobs.refresh(view.stages())
-    enforce(began)
-    callOff = schedule(tick, period)
+    unbroken(() => {
+      knobs.refresh(view.stages())
+      enforce(began)
+    })
+    if (!stopped) callOff = schedule(tick, period)
   }
   return {
     log: () => log.steps,
@@ -263,7 +276,9 @@ export function autotune(view: TunerView, options: AutotuneOptions, schedule: Sc
       stopped = true
       callOff?.()
       callOff = undefined
-      if (trial !== undefined) takeBack(trial, undefined)
+      unbroken(() => {
+        if (trial !== undefined) takeBack(trial, undefined)
+      })
     }
   }
 }

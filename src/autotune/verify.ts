@@ -96,10 +96,11 @@ export function changedMeanwhile({ candidate, before: then, gapMs, gauge, looks,
   if (now.count >= LEAST_COUNT && then.rate > 0 && now.rate > OTHER_REASON * places * then.rate) return true
   const gap = Math.max(LEAST_GAP_MS, looks.at(-1)?.usualGapMs ?? 0) / Math.max(LEAST_GAP_MS, gapMs)
   if (gap > OTHER_CONSUMER || gap < 1 / OTHER_CONSUMER) return true
-  return modelOf(looks).stages.some(({ served, serviceMs }, at) => {
-    const before = services[at]
-    return served >= LEAST_SERVED && before !== undefined && serviceMs > 2 * OTHER_REASON * places * before && serviceMs - before > 1
-  })
+  // Above the lowest one that is measured, a service is mostly what those below let it wait.
+  const stages = modelOf(looks).stages
+  const at = stages.findIndex(({ metered }) => metered)
+  const [service, usual] = [stages[at], services[at]]
+  return service !== undefined && usual !== undefined && service.served >= LEAST_SERVED && service.serviceMs - usual > 1 && service.serviceMs > 2 * OTHER_REASON * places * usual
 }
 
 /** True when the consumer has been away at the end of these looks for clearly longer than usual: it is in no hurry, and tells nothing. */

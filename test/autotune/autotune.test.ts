@@ -237,6 +237,32 @@ describe('phases', () => {
     run.simulation.run(35_000)
     expect(run.simulation.changes - before).toBeLessThanOrEqual(16)
   })
+  test.each([300, 700, 1300, 2100, 4100])('a step that is being measured when the consumer goes away at %i ms is not judged by that', at => {
+    let away = false
+    const run = tuned(waiting({ gap: (r, t) => (!away && t >= at ? ((away = true), 5000) : around(r, 2, 0.2)) }))
+    run.simulation.run(10_000)
+    expect(rateBetween(run.simulation, 10_000, 12_000)).toBeGreaterThan(450)
+    run.tuner.stop()
+    expect(run.tuner.log().filter(({ effect }) => effect !== undefined && effect < -0.9)).toEqual([])
+  })
+  test.each([110, 150, 200, 300, 450, 600, 900])('a step that is being measured when services become ten times as fast at %i ms is not credited with it', at => {
+    const run = tuned({
+      stages: [
+        { kind: 'source', cost: () => ({ delay: 0.01 }) },
+        { kind: 'parallel', name: 'map', knob: { value: 2 }, cost: (r, t) => ({ delay: around(r, t < at ? 50 : 5, 0.2) }) },
+        { kind: 'prefetch', knob: { value: 2 } }
+      ],
+      gap: () => 0.05
+    })
+    run.simulation.run(4000)
+    run.tuner.stop()
+    const effects = new Map<string, { effect: number; places: number }>()
+    for (const { atMs, effect, from, to } of run.tuner.log()) {
+      if (effect === undefined) continue
+      effects.set(String(atMs), { effect, places: (effects.get(String(atMs))?.places ?? 1) * Math.max(to / from, from / to) })
+    }
+    expect([...effects.values()].filter(({ effect, places }) => effect + 1 > 1.5 * places)).toEqual([])
+  })
   test('a cursor that is opened again goes on with what was learnt', () => {
     const knob = (): LiveKnob & { value: number } => ({
       name: 'map.parallel', auto: true, least: 1, most: 64, resource: 'request', value: 2,
@@ -301,4 +327,26 @@ test('its timer does not keep the process alive, and is gone when it is stopped'
   tuner.stop()
   tuner.stop()
   expect(timers()).toBe(before)
+})
+
+test.each(['a knob', 'the view'])('%s that throws ends the tuning, and nothing reaches the timer, the iteration or its end', what => {
+  const run = simulate(waiting())
+  const due: (() => void)[] = []
+  let broken = false
+  const fail = (): never => { throw new Error('broken') }
+  const knob: LiveKnob = { name: 'map.parallel', auto: true, least: 1, most: 64, resource: 'request', get: () => 2, set: () => { if (broken && what === 'a knob') fail() } }
+  const view: TunerView = {
+    ...run.view,
+    memory: () => (broken && what === 'the view' ? fail() : { heldBytes: broken ? 10 : 0, usedBytes: 0, ceilingBytes: 1 }),
+    stages: () => [{ operator: 'map', stage: 0, elements: 0, pulls: 0, busyMs: 0, waitMs: 0, meter: undefined, heldBytes: 0, knobs: [knob] }]
+  }
+  const tuner = autotune(view, {}, callback => {
+    due.push(callback)
+    return () => undefined
+  })
+  broken = true
+  for (let look = due.shift(); look !== undefined; look = due.shift()) expect(look).not.toThrow()
+  expect(() => tuner.stop()).not.toThrow()
+  expect(() => tuner.log()).not.toThrow()
+  expect(() => autotune(view, { initialParallelism: 9 }, () => () => undefined)).not.toThrow()
 })

@@ -360,11 +360,14 @@ export function simulate(spec: PipelineSpec): Simulation {
   let delivered = 0
   let gapMs = 0
   let waitMs = 0
+  let waiting = false
   const gaps: number[] = []
   const consume = (): void => {
     const from = clock
+    waiting = true
     stages.at(-1)!.cursor.pull(() => {
       delivered++
+      waiting = false
       waitMs += clock - from
       const gap = spec.gap(r, clock, delivered)
       after(gap, () => {
@@ -381,7 +384,7 @@ export function simulate(spec: PipelineSpec): Simulation {
   let loopBusy = 0
   const view: TunerView = {
     now: () => clock,
-    consumer: () => ({ delivered, gapMs, waitMs, gaps }),
+    consumer: () => ({ delivered, gapMs, waitMs, gaps, waiting }),
     stages: () => stages.map(({ operator, elements, pulls, busyMs, meter, held, knobs, pulledAt }, stage): StageSample => {
       const busy = busyMs + (pulledAt < 0 ? 0 : clock - pulledAt)
       return { operator, stage, elements, pulls, busyMs: busy, waitMs: busy, meter, heldBytes: held(), knobs }

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Dataset, encodeExample, fixedLen, portable, writeNpy, writeTfrecord } from '../../dist/src/index.js'
 import { operatorConformance } from '../../dist/src/testing.js'
 
@@ -61,4 +62,19 @@ describe('a thread that breaks down', () => {
   test('is an error in the place of the element that it was at, and all others come', async () => {
     expect(await events({ count: 2 })).toEqual([...upTo(7), { kind: 'WorkerLost', operator: 'map', index: 7 }, ...upTo(13, 8)])
   }, 60_000)
+})
+
+describe('a function that does not return', () => {
+  const closed = async (name: string): Promise<unknown[]> => {
+    const iterator = examples().map(fn(name)).options({ workers: 2 }).iterator({ seed: 1 })
+    const found = [await iterator.next(), await iterator.next()].map(({ value }) => Number((value as { readonly y: bigint }).y))
+    await delay(50)
+    await iterator.close()
+    return found
+  }
+  test('is told by the close that it waits for', async () => {
+    const started = performance.now()
+    expect(await closed('waitsAtSeven')).toEqual([0, 1])
+    expect(performance.now() - started).toBeLessThan(4000)
+  })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { Dataset, portable } from '../../dist/src/index.js'
+import { Dataset, portable, type MillraceError } from '../../dist/src/index.js'
 import { operatorConformance } from '../../dist/src/testing.js'
 
 type Fn = (x: never, context: never) => unknown
@@ -21,6 +21,44 @@ test('a portable function runs on threads from the first element, in order', asy
 test('an automatic one begins in this thread; its elements do not tell', async () => {
   const found = await Dataset.range(1500).map(burn, { parallel: 'auto' }).batch(64).unbatch().toArray()
   expect(found).toEqual(await Dataset.range(1500).map(burn).batch(64).unbatch().toArray())
+})
+
+describe('what cannot be sent', () => {
+  const boxed = fn('boxed')
+  const events = async (dataset: Dataset<unknown>): Promise<unknown[]> => {
+    const iterator = dataset.iterator({ seed: 1, epoch: 0 })
+    const found: unknown[] = []
+    for (;;) {
+      try {
+        const step = await iterator.next()
+        if (step.done === true) return found
+        found.push(step.value)
+      } catch (error) {
+        const { kind, operator, index, message } = error as MillraceError
+        expect(message).toMatch(/^\w+: element \d+: .*cannot be sent to another thread.*\(added at .*offload\.test\.ts/)
+        found.push([kind, operator, index])
+      }
+    }
+  }
+  test('is an error in its own place when it comes out, and costs no other element anything', async () => {
+    const expected = (operator: string) => Array.from({ length: 40 }, (_, i) => (i % 5 === 3 ? ['Unsupported', operator, i] : i))
+    expect(await events(Dataset.range(40).map(boxed, two))).toEqual(expected('map'))
+    expect(await events(Dataset.range(40).map(boxed, two).filter(fn('all') as unknown as (x: number) => boolean))).toEqual(expected('filter'))
+  })
+  test('is an error in its own place when it is to go in', async () => {
+    const found = await events(Dataset.range(20).map(x => (x === 7 ? { f: () => x } : x)).map(fn('all') as never, two))
+    expect(found).toEqual(Array.from({ length: 20 }, (_, i) => (i === 7 ? ['Unsupported', 'map', 7] : true)))
+  })
+  test('brings an automatic one back, and nothing is lost', async () => {
+    const late = fn('boxedLate')
+    expect(await events(Dataset.range(1500).map(late, { parallel: 'auto' }))).toEqual(await events(Dataset.range(1500).map(late)))
+  })
+})
+
+test('a module that cannot be loaded is the error that it is here', async () => {
+  const missing = fn('nothing')
+  const errorOf = (dataset: Dataset<unknown>) => dataset.first().then(() => undefined, (error: MillraceError) => ({ kind: error.kind, operator: error.operator, index: error.index, message: error.message.replace(/:\d+:\d+\)/, ')') }))
+  expect(await errorOf(Dataset.range(3).map(missing, two))).toEqual(await errorOf(Dataset.range(3).map(missing)))
 })
 
 const SUBJECTS: Record<string, (knob: { readonly parallel?: number | 'auto' }) => Dataset<unknown>> = {

@@ -11,3 +11,4 @@ export const exitsAtSeven = element => {
   if (element.y === 7n && !isMainThread) process.exit(3)
   return element
 }
+export const waitsAtSeven = (element, { signal }) => (element.y !== 7n || isMainThread ? element : new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))))

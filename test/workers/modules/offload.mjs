@@ -18,3 +18,12 @@ export const waiting = async x => {
 }
 export const random = (x, { rng, index }) => ({ x, index, y: { dtype: 'float64', shape: [2], data: Float64Array.of(rng.uniform(), rng.uniform()) } })
 export const small = x => x % 3 !== 1
+class Odd {
+  constructor(x) {
+    this.x = x
+  }
+}
+/** Some of what comes out cannot be sent. */
+export const boxed = x => (x % 5 === 3 ? new Odd(x) : x)
+export const boxedLate = x => (burn(x), x < 900 ? x : new Odd(x))
+export const all = () => true
