@@ -194,7 +194,7 @@ describe('a thread that breaks down', () => {
     const dataset = withWorkers(Dataset.range(40).map(double, { parallel: 2 }), { threads: 2, breaks: [0, 5] })
     const found = await events(dataset.iterator({ seed: 1 }))
     expect(found).toHaveLength(40)
-    const expected = found.map((event, index) => ('error' in event ? { error: `a worker thread broke down at element ${index}` } : { element: 2 * index }))
+    const expected = found.map((event, index) => ('error' in event ? { error: `map: element ${index}: a worker thread broke down at element ${index}` } : { element: 2 * index }))
     expect(found).toEqual(expected)
     expect(found.filter(event => 'error' in event)).toHaveLength(2)
   })
