@@ -46,8 +46,11 @@ const CROSSING_MS_PER_BYTE = 2.5e-7
 /** No less of the time than that is worth to be saved. */
 const LEAST_SHARE = 0.1
 const BUSY = 0.9
-/** When threads are judged by the rate at which elements come, and what share of the rate before they must reach. */
-const VERIFY_MS = 100
+/** Before threads are judged: their first tasks are small, and their functions not compiled yet. */
+const SETTLE_MS = 60
+const SETTLE_TASKS = 8
+/** When they are judged by the rate at which elements come, and what share of the rate before they must reach. */
+const VERIFY_MS = 150
 const VERIFY_TASKS = 8
 const LEAST_GAIN = 0.95
 /** Until it is tried again: doubled every time. */
@@ -69,6 +72,7 @@ export function offloadPolicy({ cores, ahead, now, utilization }: PolicySurround
   let rate = 0 // elements per millisecond, of the last window
   let notBefore = -Infinity
   let pause = FIRST_PAUSE_MS
+  let settledAt: number | undefined // tasks that were delivered until then
   let verified = false
   let back = false
 
@@ -109,13 +113,19 @@ export function offloadPolicy({ cores, ahead, now, utilization }: PolicySurround
     moved() {
       agreeing = 0
       verified = false
+      settledAt = undefined
       reset()
     },
     threads(count, threadElementMs, tasks) {
       elements += count
       if (!verified) {
         const wallMs = now() - began
-        if (wallMs < VERIFY_MS || tasks < VERIFY_TASKS) return
+        if (settledAt === undefined) {
+          if (wallMs < SETTLE_MS || tasks < SETTLE_TASKS) return
+          settledAt = tasks
+          return reset()
+        }
+        if (wallMs < VERIFY_MS || tasks < settledAt + VERIFY_TASKS) return
         verified = true
         back = elements / wallMs < rate * LEAST_GAIN
       } else if (threadElementMs !== undefined && !back) {

@@ -84,7 +84,8 @@ function openOffload({ params, node, saved, savedInputs, ctx }: OpenArguments<Of
   let turned = 0
   const controller = sharedController()
 
-  const used = (): number => Math.max(1, Math.min(wanted === 0 ? Infinity : wanted, bound, workers?.size ?? 1))
+  // Before there are threads: those that there will be. It is what a tuner sees, and what is set again when the chain moves.
+  const used = (): number => Math.max(1, Math.min(wanted === 0 ? Infinity : wanted, bound, workers?.size ?? (wanted === 0 ? cores : wanted)))
   const raise = (): void => {
     // A number that the user gave may be more than there are cores; the pool has its own bound.
     if (workers !== undefined && wanted > workers.size) workers.size = Math.max(workers.size, Math.min(wanted, bound, params.parallel === undefined ? workers.most : Infinity))

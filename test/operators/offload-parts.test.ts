@@ -123,7 +123,7 @@ describe('the decision to use threads', () => {
     const { clock, policy, pull } = make()
     pull(1000, 0.01)
     policy.moved()
-    for (let task = 1; task < 20; task++) {
+    for (let task = 1; task < 40; task++) {
       clock.ms += 10
       policy.threads(500, 0.02, task) // 50 elements in a millisecond, where there were 100
     }
@@ -135,16 +135,26 @@ describe('the decision to use threads', () => {
     pull(1000, 0.01)
     expect(policy.move).toBe(true)
   })
+  test('is not judged by the first tasks, which are small', () => {
+    const { clock, policy, pull } = make()
+    pull(1000, 0.01)
+    policy.moved()
+    for (let task = 1; task < 40; task++) {
+      clock.ms += 10
+      policy.threads(task < 9 ? 10 : 1900, 0.01, task)
+    }
+    expect(policy.back).toBe(false)
+  })
   test('stands when elements come faster, until they get cheap', () => {
     const { clock, policy, pull } = make()
     pull(1000, 0.01)
     policy.moved()
-    for (let task = 1; task < 20; task++) {
+    for (let task = 1; task < 40; task++) {
       clock.ms += 10
       policy.threads(1900, 0.01, task)
     }
     expect(policy.back).toBe(false)
-    policy.threads(1900, 0.00005, 21)
+    policy.threads(1900, 0.00005, 41)
     expect(policy.back).toBe(true)
   })
 })

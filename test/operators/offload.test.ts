@@ -215,3 +215,11 @@ test('gives out no task once it is closed in the middle', async () => {
   await new Promise(resolve => setImmediate(resolve))
   expect(opened[0]?.seen.tasks).toBe(tasks)
 })
+
+test('an automatic one has as many threads in view as there are cores, before it has moved to any', async () => {
+  const iterator = Dataset.range(100).map(double, { parallel: 'auto' }).options({ autotune: { cpuBudget: 4 } }).iterator()
+  await iterator.next()
+  const { knobs } = iterator.stats().stages.find(({ operator }) => operator === 'offload') ?? {}
+  await iterator.close()
+  expect(knobs).toEqual([{ name: 'map.parallel', value: 4, auto: true }])
+})
