@@ -77,8 +77,9 @@ export class Attempt implements Exchange {
       read.done = size
       return undefined
     }
-    // An error document may come under the headers of a good reply, and by chance be as long as the range. What comes twice is the object.
-    if (received <= SUSPECT_AT_MOST && SUSPECT_BEGINNINGS.has((this.#body as Uint8Array)[0])) {
+    // An error document may come under the headers of a good reply, and by chance be as long as the range. What comes twice is the object. Where
+    // the size is that of this very reply, only a checksum can tell.
+    if (read.first === undefined && received <= SUSPECT_AT_MOST && SUSPECT_BEGINNINGS.has((this.#body as Uint8Array)[0])) {
       const text = this.#text()
       if (looksLikeError(text) && text !== read.suspected) {
         read.suspected = text
